@@ -1,0 +1,1 @@
+"""Events in, one feature row per (customer, as_of) out."""

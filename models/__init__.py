@@ -1,0 +1,1 @@
+"""Estimators: arrays and frames in and out; no dates, no registry."""

@@ -1,0 +1,1 @@
+"""Batch scoring, the service and the store."""

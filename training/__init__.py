@@ -1,0 +1,1 @@
+"""Labels, splits, fitting, evaluation and the registry."""
