@@ -3,7 +3,8 @@
 Inside, times are int64 microseconds since 1970-01-01 UTC, money and quantities are int64
 ten-thousandths (sums are exact, whatever the number of threads), numbers are float64, flags are
 int64 0 or 1, and everything else is text. ``day`` columns hold the calendar day of an event in the
-project's time zone, counted from 1970-01-01; they are derived, never mapped.
+project's time zone, counted from 1970-01-01, and ``line`` numbers the order lines; both are derived,
+never mapped.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     FLAG = "flag"
     DAY = "day"
+    LINE = "line"
 
     @property
     def ibis_type(self) -> str:
@@ -59,9 +61,10 @@ class Table:
 
     @property
     def staged(self) -> dict[str, Kind]:
-        """The columns held inside: those of the source and the derived ``day`` of an event."""
-        derived = {"day": Kind.DAY} if self.clock in {"ordered_at", "occurred_at"} else {}
-        return self.columns | derived
+        """The columns held inside: those of the source, an event's ``day`` and an order line's ``line``."""
+        day = {"day": Kind.DAY} if self.clock in {"ordered_at", "occurred_at"} else {}
+        line = {"line": Kind.LINE} if self.clock == "ordered_at" else {}
+        return self.columns | day | line
 
 
 T = Kind.TEXT

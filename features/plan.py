@@ -1,0 +1,110 @@
+"""Which features a model sees, and the SQL that makes them, once for every engine."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from features import basket, rhythm, season, trend, volume
+from features.days import KEY, known, order_days, unbound_spine
+from features.lines import (
+    led_back,
+    purchases_and_refunds,
+    refund_candidates,
+    refund_matches,
+    unbound_orders,
+)
+
+ENGINES = ("duckdb", "sqlite", "databricks")
+VARIETIES = {"products": "product_id", "categories": "category", "channels": "channel"}
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """What a feature row is made of; the same plan gives the same SQL.
+
+    Parameters
+    ----------
+    horizon_days
+        The horizon of the forecast: the season features look at a window of that length.
+    order_columns
+        The optional columns of ``orders`` that the company has; features of others are left out.
+    exclude
+        Per column of ``orders`` the values of lines that are no purchases.
+    cancellation_prefix
+        What stands before an order's number in the number of its cancellation.
+    """
+
+    horizon_days: int
+    order_columns: tuple[str, ...] = ()
+    exclude: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    cancellation_prefix: str = "C"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> "FeaturePlan":
+        """Restore a plan from plain data."""
+        exclude = {column: tuple(values) for column, values in plain["exclude"].items()}
+        return cls(**plain | {"exclude": exclude, "order_columns": tuple(plain["order_columns"])})
+
+    def expressions(self) -> dict[str, ir.Table]:
+        """Return the steps in order; each over the canonical tables, the spine, earlier steps."""
+        lines = purchases_and_refunds(unbound_orders(), exclude=self.exclude)
+        candidates = refund_candidates(lines, cancellation_prefix=self.cancellation_prefix)
+        matches = refund_matches(ibis.table(candidates.schema(), name="candidates"))
+        named_matches = ibis.table(matches.schema(), name="matches")
+        features = self._features(led_back(lines, named_matches))
+        return {"candidates": candidates, "matches": matches, "features": features}
+
+    def sql(self) -> dict[str, dict[str, str]]:
+        """Compile to text: per engine of `ENGINES` the steps in order, ``features`` last."""
+        expressions = self.expressions()
+        return {
+            engine: {name: str(ibis.to_sql(table, dialect=engine)) for name, table in expressions.items()}
+            for engine in ENGINES
+        }
+
+    def names(self) -> list[str]:
+        """Return the feature columns in order."""
+        return [name for name in self.expressions()["features"].columns if name not in KEY]
+
+    def _features(self, lines: ir.Table) -> ir.Table:
+        spine = unbound_spine()
+        seen = known(lines, spine, clock="ordered_at")
+        varieties = {what: column for what, column in VARIETIES.items() if column in self.order_columns}
+        tables = [
+            self._order_summary(order_days(seen)),
+            basket.refunds(seen),
+            *(basket.variety(seen, what, column) for what, column in varieties.items()),
+        ]
+        joined = spine
+        for table in tables:
+            joined = joined.left_join(table, list(KEY), rname="{name}_right").drop(
+                "customer_id_right", "as_of_right"
+            )
+        themes = [
+            volume.features(joined),
+            rhythm.features(joined),
+            trend.features(joined),
+            season.features(joined),
+            basket.features(joined),
+            basket.discount_features(joined) if "discount" in self.order_columns else {},
+            basket.refund_features(joined),
+            *(basket.variety_features(joined, what) for what in varieties),
+        ]
+        values = {name: value for theme in themes for name, value in theme.items()}
+        doubles = {name: value.cast("float64") for name, value in values.items()}
+        return joined.select(*KEY, **doubles)
+
+    def _order_summary(self, days: ir.Table) -> ir.Table:
+        return days.group_by(*KEY).aggregate(
+            **volume.measures(days),
+            **rhythm.measures(days),
+            **trend.measures(days),
+            **season.measures(days, horizon_days=self.horizon_days),
+            **basket.measures(days),
+        )
