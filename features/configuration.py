@@ -1,0 +1,271 @@
+"""The configuration: one TOML file, with overrides from the environment and the command line."""
+
+import difflib
+import json
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from features.errors import InputError
+
+TABLES = ("project", "sources", "forecast", "training", "store", "serving", "tiers", "treatments")
+"""The tables that a configuration may hold; each is read by the module that uses it."""
+
+PREFIX = "TIERWISE_"
+
+Path_ = tuple[str, ...]
+
+
+class Section(BaseModel):
+    """Settings of one table: strict types, no unknown keys, never changed after reading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Project(Section):
+    """What holds for the whole shop.
+
+    Parameters
+    ----------
+    name
+        How the shop is called in reports and models.
+    currency
+        Three letters (ISO 4217); every amount is in it.
+    setting
+        What leaving means: no order, the end of a contract, or a known outcome.
+    workspace
+        Where registry, store, runs and reports lie; absolute once read from a file.
+    time_zone
+        IANA name of the zone whose calendar days make customer-days.
+    """
+
+    name: str = Field(default="shop", min_length=1)
+    currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
+    setting: Literal["transactional", "contractual", "labelled"] = "transactional"
+    workspace: Path = Path(".tierwise")
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        return known_zone(name)
+
+
+def known_zone(name: str) -> str:
+    """Return the name of an IANA time zone; ValueError when there is no such zone."""
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):
+        raise ValueError("is not a time zone: give an IANA name such as 'Europe/London'") from None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Every table of one configuration file, after its overrides.
+
+    Parameters
+    ----------
+    file
+        The file that was read (absolute).
+    tables
+        The tables as read, overrides applied.
+    texts
+        The overrides as written, by key, for settings that are text though they look like a number.
+    """
+
+    file: Path
+    tables: dict[str, Any]
+    texts: dict[Path_, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls, path: str | Path, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ
+    ) -> "Configuration":
+        """Read a TOML file; the environment changes it, and ``--set`` overrides change both.
+
+        Parameters
+        ----------
+        path
+            The TOML file, UTF-8 with or without a byte order mark.
+        overrides
+            ``key.key=value`` each; a value is TOML, or else plain text.
+        environ
+            ``TIERWISE_FORECAST__HORIZON_DAYS=180`` sets ``forecast.horizon_days``, whatever the case.
+
+        Raises
+        ------
+        InputError
+            No such file, not TOML (with the line), an unknown table, or a malformed override.
+        """
+        file = Path(path).absolute()
+        tables = _parse(file)
+        texts: dict[Path_, str] = {}
+        for place, keys, text in (*_from_environment(environ, tables), *map(_from_option, overrides)):
+            _set(tables, keys, text, place)
+            texts[keys] = text
+        for name in tables:
+            if name not in TABLES:
+                raise InputError(f"{file}: there is no table [{name}]; {nearest(name, TABLES)}")
+        return cls(file, tables, texts)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file: relative paths start here."""
+        return self.file.parent
+
+    @property
+    def project(self) -> Project:
+        """The ``[project]`` table, with an absolute workspace."""
+        project = self.section("project", Project)
+        return project.model_copy(update={"workspace": (self.folder / project.workspace).resolve()})
+
+    def section(self, name: str, model: type[Model]) -> Model:
+        """Validate a table, or a table within one (``sources.orders``); a missing one is all defaults.
+
+        Raises
+        ------
+        InputError
+            Names the key, its value, and the nearest known key for an unknown one.
+        """
+        keys = tuple(name.split("."))
+        table: Any = self.tables
+        for key in keys:
+            table = table.get(key, {})
+        try:
+            return _validated(model, table)
+        except ValidationError as error:
+            retyped = self._as_written(keys, table, error)
+        try:
+            return _validated(model, retyped)
+        except ValidationError as error:
+            raise InputError(f"{self.file}: {_sentence(name, model, error.errors()[0])}") from None
+
+    def _as_written(self, keys: Path_, table: Any, error: ValidationError) -> Any:  # noqa: ANN401
+        """Give overridden settings that should be text as they were written: ``--set project.name=7``."""
+        copy = json.loads(_as_json(table))
+        for detail in error.errors():
+            place = tuple(str(part) for part in detail["loc"])
+            if detail["type"] == "string_type" and keys + place in self.texts:
+                target = copy
+                for key in place[:-1]:
+                    target = target[key]
+                target[place[-1]] = self.texts[keys + place]
+        return copy
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"there is no configuration file {file}; name one with -c") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file} is not TOML: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str], tables: dict[str, Any]) -> Iterator[tuple[str, Path_, str]]:
+    for name in sorted(environ):
+        levels = name.upper().removeprefix(PREFIX).split("__")
+        if name.upper().startswith(PREFIX) and len(levels) > 1:
+            yield name, _existing_case(levels, tables), environ[name]
+
+
+def _existing_case(levels: list[str], tables: dict[str, Any]) -> Path_:
+    """Spell each level as the file does; lower case where the file has no such key."""
+    keys: list[str] = []
+    table: Any = tables
+    for level in levels:
+        known = table if isinstance(table, dict) else {}
+        key = next((key for key in known if key.upper() == level), level.lower())
+        keys.append(key)
+        table = known.get(key)
+    return tuple(keys)
+
+
+def _from_option(option: str) -> tuple[str, Path_, str]:
+    name, equals, text = option.partition("=")
+    keys = tuple(key.strip() for key in name.split("."))
+    if not equals or len(keys) < 2 or not all(keys):
+        raise InputError(f"--set {option!r} is not table.key=value, as in --set forecast.horizon_days=180")
+    return f"--set {name}", keys, text.strip()
+
+
+def _set(tables: dict[str, Any], keys: Path_, text: str, place: str) -> None:
+    table = tables
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise InputError(f"{place}: {key!r} is a value, not a table; nothing can be set below it")
+    table[keys[-1]] = _toml_value(text)
+
+
+def _toml_value(text: str) -> Any:  # noqa: ANN401
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _validated(model: type[Model], table: Any) -> Model:  # noqa: ANN401
+    return model.model_validate_json(_as_json(table), strict=True, extra="forbid")
+
+
+def _as_json(table: Any) -> str:  # noqa: ANN401
+    def iso(value: object) -> str:
+        assert isinstance(value, date | datetime | time)  # noqa: S101 -- TOML has no other types
+        return value.isoformat()
+
+    return json.dumps(table, default=iso)
+
+
+def _sentence(name: str, model: type[BaseModel], detail: ErrorDetails) -> str:
+    key = ".".join((name, *map(str, detail["loc"])))
+    if detail["type"] == "extra_forbidden":
+        unknown = str(detail["loc"][-1])
+        return f"there is no key {key}; {nearest(unknown, _known_keys(model, detail['loc'][:-1]))}"
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    message = re.sub(r"^(Value error, |Input )", "", detail["msg"])
+    value = "" if isinstance(detail["input"], dict) else f" = {detail['input']!r}"
+    return f"{key}{value} {message}"
+
+
+def _known_keys(model: Any, place: Iterable[str | int]) -> list[str]:  # noqa: ANN401
+    for part in place:
+        fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+        annotation = fields[str(part)].annotation if str(part) in fields else model
+        model = next(_models_in(annotation), model)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
+    if isinstance(annotation, type) and not get_origin(annotation) and issubclass(annotation, BaseModel):
+        yield annotation
+    if get_origin(annotation) in {typing.Union, types.UnionType, list, tuple, dict}:
+        for inner in get_args(annotation):
+            yield from _models_in(inner)
+
+
+def nearest(unknown: str, known: Iterable[str]) -> str:
+    """Say which known name an unknown one may have meant; all of them when none is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(unknown.lower(), names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
