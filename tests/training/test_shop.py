@@ -1,11 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
+from features.configuration import Configuration
 from features.contract import CUSTOMERS, TABLES
+from features.staging import stage
 from training.shop import Shop, simulate_shop
 from training.shop_buyers import COMPLAINT_DAYS, COMPLAINT_RISK, Course, season
 
@@ -274,3 +277,21 @@ def test_the_records_have_no_other_dirt(shop: Shop) -> None:
     assert shop.customers["customer_id"].is_unique
     assert sales(shop)["product_id"].nunique() == 200
     assert sales(shop)["category"].nunique() == 8
+
+
+def test_the_quality_report_finds_just_the_dirt_that_was_announced(
+    shop: Shop, written: tuple[Path, dict[str, int]]
+) -> None:
+    folder, dirt = written
+    with duckdb.connect() as connection:
+        report = stage(Configuration.read(folder / "tierwise.toml", environ={}), connection)
+    assert {(finding.table, finding.column): finding.rows for finding in report.findings} == {
+        ("orders", "customer_id"): dirt["rows_without_customer"],
+        ("orders", "*"): dirt["rows_in_two_files"],
+        ("orders", "product_id"): dirt["postage_lines"],
+        ("feedback", "occurred_at"): dirt["unparseable_times"],
+    }
+    used = {name: counts.used for name, counts in report.counts.items()}
+    assert used.pop("orders") == len(shop.orders) + dirt["postage_lines"]
+    assert used == {name: len(getattr(shop, name)) for name in used}
+    assert set(used) == {"customers", "interactions", "feedback", "treatments"}
