@@ -1,31 +1,99 @@
-"""What is in a customer's orders: breadth, concentration, discounts and refunds."""
+"""What is in a customer's orders: size, breadth, concentration, discounts and refunds."""
 
+from collections.abc import Mapping, Sequence
+
+import ibis
 import ibis.expr.types as ir
 
-from features.contract import SCALE
-from features.days import KEY
+from features.contract import SCALE, slug
+from features.days import SUBJECT
 
-REFUND_WINDOWS = (90, 365)
-VARIETY_WINDOWS = (90, 365)
+WINDOWS = (90, 365)
+
+Mixes = Mapping[str, Sequence[str]]
+"""Per column of ``orders`` the values whose shares are features (the shop's main categories, channels)."""
 
 
 def measures(days: ir.Table) -> dict[str, ir.Value]:
     """Aggregate the sizes of orders (one row per order day)."""
+    recent = days.age <= 365
     return {
         "lines_all": days.lines.sum(),
         "lines_90d": (days.age <= 90).ifelse(days.lines, 0).sum(),
-        "lines_365d": (days.age <= 365).ifelse(days.lines, 0).sum(),
+        "lines_365d": recent.ifelse(days.lines, 0).sum(),
         "_units": days.units.sum(),
-        "_units_365d": (days.age <= 365).ifelse(days.units, 0).sum(),
-        "_discount": days.discount.sum(),
-        "_discounted": (days.discount > 0).cast("int64").sum(),
+        "_units_365d": recent.ifelse(days.units, 0).sum(),
     }
 
 
+def line_summary(lines: ir.Table, mixes: Mixes) -> ir.Table:
+    """Aggregate known lines: refunds, discounts and purchases by category and the like, per subject."""
+    refund, purchase = lines.is_return == 1, lines.is_purchase == 1
+    age = lines.as_of_day - lines.day
+    windows = {
+        name: value
+        for w in WINDOWS
+        for name, value in (
+            (f"refunds_{w}d", (refund & (age <= w)).ifelse(1, 0).sum()),
+            (f"_refunded_{w}d", (refund & (age <= w)).ifelse(-lines.amount, 0).sum()),
+        )
+    }
+    shares = {
+        f"_{column}_{number}": (purchase & (lines[column] == value)).ifelse(1, 0).sum()
+        for column, values in mixes.items()
+        for number, value in enumerate(values)
+    }
+    return lines.group_by(SUBJECT).aggregate(
+        refunds_all=lines.is_return.sum(),
+        _refunded_all=refund.ifelse(-lines.amount, 0).sum(),
+        refund_days_since=refund.ifelse(age, ibis.null("int64")).min(),
+        _purchases=lines.is_purchase.sum(),
+        _amount=purchase.ifelse(lines.amount, 0).sum(),
+        _discount=purchase.ifelse(lines.discount.fill_null(0), 0).sum(),
+        _discounted=(purchase & (lines.discount > 0)).ifelse(1, 0).sum(),
+        **windows,
+        **shares,
+    )
+
+
+def product_summary(lines: ir.Table) -> ir.Table:
+    """Aggregate known purchases by product, per subject.
+
+    A product was bought within a window exactly if it was last bought within it, so the distinct
+    counts of all windows come from one aggregate per product.
+    """
+    bought = lines.filter((lines.is_purchase == 1) & lines.product_id.notnull())
+    products = bought.group_by(SUBJECT, "product_id").aggregate(
+        times=bought.count(), age=(bought.as_of_day - bought.day).min()
+    )
+    return products.group_by(SUBJECT).aggregate(
+        products_all=products.count(),
+        products_90d=(products.age <= 90).ifelse(1, 0).sum(),
+        products_365d=(products.age <= 365).ifelse(1, 0).sum(),
+        _product_times=products.times.sum(),
+        _product_squares=(products.times * products.times).sum(),
+        _products_repeated=(products.times > 1).ifelse(1, 0).sum(),
+    )
+
+
 def features(t: ir.Table) -> dict[str, ir.Value]:
-    """Derive the features of order sizes: lines and units per order and the mean price of a unit."""
+    """Derive order sizes and refunds.
+
+    Returns
+    -------
+    Per customer and `as_of`: lines and units of orders, ``spend_per_line``, counts and amounts of
+    refunds (0 without any; ``refund_days_since`` null), ``refund_share`` of the amount purchased.
+    """
     orders = t.orders_all.nullif(0)
-    return {
+    refunds = {
+        name: value
+        for w in WINDOWS
+        for name, value in (
+            (f"refunds_{w}d", t[f"refunds_{w}d"]),
+            (f"refunded_{w}d", t[f"_refunded_{w}d"].cast("float64") / SCALE),
+        )
+    }
+    return refunds | {
         "lines_all": t.lines_all,
         "lines_90d": t.lines_90d,
         "lines_365d": t.lines_365d,
@@ -33,80 +101,45 @@ def features(t: ir.Table) -> dict[str, ir.Value]:
         "units_per_order": t._units.cast("float64") / SCALE / orders,
         "units_365d": t._units_365d.cast("float64") / SCALE,
         "spend_per_line": t._spend_all.cast("float64") / SCALE / t.lines_all.nullif(0),
+        "refunds_all": t.refunds_all,
+        "refund_days_since": t.refund_days_since,
+        "refund_share": t._refunded_all.cast("float64") / t._amount.nullif(0),
     }
 
 
 def discount_features(t: ir.Table) -> dict[str, ir.Value]:
-    """Derive ``discount_share`` of the undiscounted spend and ``discounted_orders_share``."""
-    undiscounted = (t._spend_all + t._discount).cast("float64")
+    """Derive ``discount_share`` of the amount before discount and the share of lines with a discount."""
+    undiscounted = (t._amount + t._discount).cast("float64")
     return {
         "discount_share": t._discount / undiscounted.nullif(0),
-        "discounted_orders_share": t._discounted.cast("float64") / t.orders_all.nullif(0),
+        "discounted_lines_share": t._discounted.cast("float64") / t._purchases.nullif(0),
     }
 
 
-def refunds(lines: ir.Table) -> ir.Table:
-    """Aggregate known refunds: one row per ``(customer_id, as_of)`` with at least one."""
-    returned = lines.filter(lines.is_return == 1)
-    age = returned.as_of_day - returned.day
-    counts = {f"refunds_{w}d": (age <= w).cast("int64").sum() for w in REFUND_WINDOWS}
-    amounts = {f"_refunded_{w}d": (age <= w).ifelse(-returned.amount, 0).sum() for w in REFUND_WINDOWS}
-    return returned.group_by(*KEY).aggregate(
-        refunds_all=returned.count(),
-        _refunded_all=-returned.amount.sum(),
-        refund_days_since=age.min(),
-        **counts,
-        **amounts,
-    )
+def mix_features(t: ir.Table, mixes: Mixes) -> dict[str, ir.Value]:
+    """Derive the share of purchased lines by category and the like, and the concentration of each mix.
 
-
-def refund_features(t: ir.Table) -> dict[str, ir.Value]:
-    """Derive refund counts and amounts (0 without any), and ``refund_share`` of spend before refunds."""
-    refunded = t._refunded_all.fill_null(0).cast("float64")
-    windows = {
-        name: value
-        for w in REFUND_WINDOWS
-        for name, value in (
-            (f"refunds_{w}d", t[f"refunds_{w}d"].fill_null(0)),
-            (f"refunded_{w}d", t[f"_refunded_{w}d"].fill_null(0).cast("float64") / SCALE),
-        )
-    }
-    return windows | {
-        "refunds_all": t.refunds_all.fill_null(0),
-        "refund_days_since": t.refund_days_since,
-        "refund_share": refunded / (t._spend_all.cast("float64") + refunded).nullif(0),
-    }
-
-
-def variety(lines: ir.Table, what: str, column: str) -> ir.Table:
-    """Aggregate known purchases by product (category, channel, ...): one row per ``(customer_id, as_of)``.
-
-    A thing was bought within a window exactly if it was last bought within it, so the distinct counts
-    of all windows come from one aggregate per thing.
+    The concentration is Herfindahl's index (1 for one value only); all unnamed values count as one.
     """
-    bought = lines.filter((lines.is_purchase == 1) & lines[column].notnull())
-    things = bought.group_by(*KEY, bought[column]).aggregate(
-        times=bought.count(), age=(bought.as_of_day - bought.day).min()
-    )
-    windows = {f"{what}_{w}d": (things.age <= w).cast("int64").sum() for w in VARIETY_WINDOWS}
-    return things.group_by(*KEY).aggregate(
-        **{f"{what}_all": things.count()},
-        **windows,
-        **{
-            f"_{what}_squares": (things.times * things.times).sum(),
-            f"_{what}_times": things.times.sum(),
-            f"_{what}_repeated": (things.times > 1).cast("int64").sum(),
-        },
-    )
+    lines = t._purchases.cast("float64").nullif(0)
+    mixed: dict[str, ir.Value] = {}
+    for column, values in mixes.items():
+        shares = {
+            f"{column}_share_{slug(value)}": t[f"_{column}_{n}"] / lines for n, value in enumerate(values)
+        }
+        rest = 1 - sum(shares.values())
+        squares = sum(share * share for share in shares.values())
+        mixed |= shares | {f"{column}_concentration": squares + rest * rest}
+    return mixed
 
 
-def variety_features(t: ir.Table, what: str) -> dict[str, ir.Value]:
-    """Derive distinct counts, ``*_concentration`` (Herfindahl: 1 for one thing only) and repeats."""
-    times = t[f"_{what}_times"].cast("float64").nullif(0)
-    counts = {
-        name: t[name].fill_null(0) for name in (f"{what}_all", *(f"{what}_{w}d" for w in VARIETY_WINDOWS))
-    }
-    return counts | {
-        f"{what}_concentration": t[f"_{what}_squares"] / times / times,
-        f"{what}_repeat_share": t[f"_{what}_repeated"].cast("float64") / t[f"{what}_all"].nullif(0),
+def product_features(t: ir.Table) -> dict[str, ir.Value]:
+    """Derive distinct products, their concentration (Herfindahl) and how many were bought again."""
+    times = t._product_times.cast("float64").nullif(0)
+    return {
+        "products_all": t.products_all,
+        "products_90d": t.products_90d,
+        "products_365d": t.products_365d,
+        "product_concentration": t._product_squares / times / times,
+        "product_repeat_share": t._products_repeated.cast("float64") / t.products_all.nullif(0),
     }

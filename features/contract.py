@@ -7,6 +7,7 @@ project's time zone, counted from 1970-01-01, and ``line`` numbers the order lin
 never mapped.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,11 @@ DAY = 86_400_000_000
 
 SCALE = 10_000
 """Ten-thousandths in a unit of money or quantity."""
+
+
+def slug(text: str) -> str:
+    """Return a text as part of a column name: lower case, words joined by ``_``, other letters kept."""
+    return "_".join(re.findall(r"\w+", text.lower()))
 
 
 class Kind(StrEnum):

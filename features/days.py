@@ -3,16 +3,19 @@
 import ibis
 import ibis.expr.types as ir
 
-KEY = ("customer_id", "as_of")
+SUBJECT = "subject"
+"""The row number of the spine: one whole number is quicker to group by than a text and a time."""
 
 
 def unbound_spine() -> ir.Table:
     """Return the spine: one row per ``(customer_id, as_of)`` for which features are wanted.
 
     ``as_of`` is int64 us UTC; ``as_of_day`` its calendar day in the project's time zone (days since
-    1970-01-01) and ``as_of_month`` the month of that day, 1 to 12.
+    1970-01-01) and ``as_of_month`` the month of that day, 1 to 12; ``subject`` numbers the rows.
     """
-    columns = {"customer_id": "string", "as_of": "int64", "as_of_day": "int64", "as_of_month": "int64"}
+    columns = {"customer_id": "string"} | dict.fromkeys(
+        ("as_of", "as_of_day", "as_of_month", SUBJECT), "int64"
+    )
     return ibis.table(columns, name="spine")
 
 
@@ -23,25 +26,25 @@ def known(events: ir.Table, spine: ir.Table, *, clock: str) -> ir.Table:
 
 
 def order_days(lines: ir.Table) -> ir.Table:
-    """Sum known order lines to orders: one row per ``(customer_id, as_of, day)`` with an order left.
+    """Sum known order lines to orders: one row per subject and day with an order left.
 
     An order that was fully cancelled is none: one whose lines were all taken back, or whose refunds
-    ate its value up. ``spend`` and ``discount`` are net of refunds in ten-thousandths; ``gap`` is the
-    number of days since the order before (null for the first), ``age`` the number of days from the
-    order to `as_of`, ``silence`` the days from the customer's last order to `as_of`.
+    ate its value up. ``spend`` is net of refunds, in ten-thousandths; ``gap`` is the number of days
+    since the order before (null for the first), ``age`` the number of days from the order to `as_of`,
+    ``is_last`` marks the latest order.
     """
-    summed = lines.filter(lines.order_day.notnull()).group_by(*KEY, day=lines.order_day)
-    days = summed.aggregate(
-        as_of_day=lambda t: t.as_of_day.max(),
-        lines=lambda t: (t.is_purchase - t.cancels).sum(),
-        spend=lambda t: t.amount.sum(),
-        refunded=lambda t: (t.is_return == 1).ifelse(-t.amount, 0).sum(),
-        discount=lambda t: (t.is_purchase == 1).ifelse(t.discount.fill_null(0), 0).sum(),
-        units=lambda t: t.quantity.fill_null(0).sum(),
+    belonging = lines.filter(lines.order_day.notnull())
+    days = belonging.group_by(SUBJECT, day=belonging.order_day).aggregate(
+        as_of_day=belonging.as_of_day.max(),
+        lines=(belonging.is_purchase - belonging.cancels).sum(),
+        spend=belonging.amount.sum(),
+        refunded=(belonging.is_return == 1).ifelse(-belonging.amount, 0).sum(),
+        units=belonging.quantity.fill_null(0).sum(),
     )
     orders = days.filter((days.lines > 0) & ((days.spend > 0) | (days.refunded == 0)))
-    previous = orders.day.lag().over(group_by=KEY, order_by="day")
-    last = orders.day.max().over(group_by=KEY)
+    in_turn = ibis.window(group_by=SUBJECT, order_by="day")
     return orders.mutate(
-        gap=orders.day - previous, age=orders.as_of_day - orders.day, silence=orders.as_of_day - last
+        gap=orders.day - orders.day.lag().over(in_turn),
+        is_last=orders.day.lead().over(in_turn).isnull(),
+        age=orders.as_of_day - orders.day,
     )

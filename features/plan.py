@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features import basket, rhythm, season, trend, volume
-from features.days import KEY, known, order_days, unbound_spine
+from features.days import SUBJECT, known, order_days, unbound_spine
 from features.lines import (
     led_back,
     purchases_and_refunds,
@@ -17,7 +17,6 @@ from features.lines import (
 )
 
 ENGINES = ("duckdb", "sqlite", "databricks")
-VARIETIES = {"products": "product_id", "categories": "category", "channels": "channel"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class FeaturePlan:
         The horizon of the forecast: the season features look at a window of that length.
     order_columns
         The optional columns of ``orders`` that the company has; features of others are left out.
+    mixes
+        Per column of ``orders`` the values whose shares are features.
     exclude
         Per column of ``orders`` the values of lines that are no purchases.
     cancellation_prefix
@@ -38,6 +39,7 @@ class FeaturePlan:
 
     horizon_days: int
     order_columns: tuple[str, ...] = ()
+    mixes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exclude: dict[str, tuple[str, ...]] = field(default_factory=dict)
     cancellation_prefix: str = "C"
 
@@ -48,8 +50,11 @@ class FeaturePlan:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "FeaturePlan":
         """Restore a plan from plain data."""
-        exclude = {column: tuple(values) for column, values in plain["exclude"].items()}
-        return cls(**plain | {"exclude": exclude, "order_columns": tuple(plain["order_columns"])})
+        lists = {
+            name: {column: tuple(values) for column, values in plain[name].items()}
+            for name in ("mixes", "exclude")
+        }
+        return cls(**plain | lists | {"order_columns": tuple(plain["order_columns"])})
 
     def expressions(self) -> dict[str, ir.Table]:
         """Return the steps in order; each over the canonical tables, the spine, earlier steps."""
@@ -70,38 +75,34 @@ class FeaturePlan:
 
     def names(self) -> list[str]:
         """Return the feature columns in order."""
-        return [name for name in self.expressions()["features"].columns if name not in KEY]
+        return list(self.expressions()["features"].columns[2:])
 
     def _features(self, lines: ir.Table) -> ir.Table:
         spine = unbound_spine()
         seen = known(lines, spine, clock="ordered_at")
-        varieties = {what: column for what, column in VARIETIES.items() if column in self.order_columns}
-        tables = [
-            self._order_summary(order_days(seen)),
-            basket.refunds(seen),
-            *(basket.variety(seen, what, column) for what, column in varieties.items()),
-        ]
+        summaries = [self._order_summary(order_days(seen)), basket.line_summary(seen, self.mixes)]
+        if "product_id" in self.order_columns:
+            summaries.append(basket.product_summary(seen))
         joined = spine
-        for table in tables:
-            joined = joined.left_join(table, list(KEY), rname="{name}_right").drop(
-                "customer_id_right", "as_of_right"
-            )
+        for summary in summaries:
+            joined = joined.left_join(summary, SUBJECT, rname="right_{name}").drop(f"right_{SUBJECT}")
         themes = [
             volume.features(joined),
             rhythm.features(joined),
             trend.features(joined),
             season.features(joined),
             basket.features(joined),
-            basket.discount_features(joined) if "discount" in self.order_columns else {},
-            basket.refund_features(joined),
-            *(basket.variety_features(joined, what) for what in varieties),
+            basket.mix_features(joined, self.mixes),
         ]
-        values = {name: value for theme in themes for name, value in theme.items()}
-        doubles = {name: value.cast("float64") for name, value in values.items()}
-        return joined.select(*KEY, **doubles)
+        if "discount" in self.order_columns:
+            themes.append(basket.discount_features(joined))
+        if "product_id" in self.order_columns:
+            themes.append(basket.product_features(joined))
+        values = {name: value.cast("float64") for theme in themes for name, value in theme.items()}
+        return joined.select("customer_id", "as_of", **values)
 
     def _order_summary(self, days: ir.Table) -> ir.Table:
-        return days.group_by(*KEY).aggregate(
+        return days.group_by(SUBJECT).aggregate(
             **volume.measures(days),
             **rhythm.measures(days),
             **trend.measures(days),

@@ -19,8 +19,7 @@ def measures(days: ir.Table) -> dict[str, ir.Value]:
         "_gap_squares": (days.gap * days.gap).sum(),
         "_gaps_365d": (recent & days.gap.notnull()).cast("int64").sum(),
         "_gap_days_365d": recent.ifelse(days.gap, None).sum(),
-        "_gaps_longer": (days.gap >= days.silence).cast("int64").sum(),
-        "gap_last_days": (days.age == days.silence).ifelse(days.gap, None).max(),
+        "gap_last_days": days.is_last.ifelse(days.gap, None).max(),
         "months_active_360d": (new_block & (days.age < 12 * BLOCK_DAYS)).cast("int64").sum(),
         "_weekend_orders": weekend.cast("int64").sum(),
     }
@@ -34,8 +33,7 @@ def features(t: ir.Table) -> dict[str, ir.Value]:
     Per customer and `as_of`: ``gap_*_days`` (null with fewer than two order days), ``gap_scv`` (squared
     coefficient of variation of gaps: 0 for a clockwork, 1 for a Poisson process; null with fewer than
     three order days), ``overdue_ratio`` and ``overdue_max_ratio`` (days since the last order over the
-    mean and the longest gap), ``gap_longer_share`` (how many of the gaps were at least as long as the
-    present silence), ``months_active_360d`` (30-day blocks with an order), ``weekend_share``.
+    mean and the longest gap), ``months_active_360d`` (30-day blocks with an order), ``weekend_share``.
     """
     gaps = t._gaps.nullif(0)
     mean = t._gap_days.cast("float64") / gaps
@@ -48,7 +46,6 @@ def features(t: ir.Table) -> dict[str, ir.Value]:
         "gap_mean_days_365d": t._gap_days_365d.cast("float64") / t._gaps_365d.nullif(0),
         "gap_last_ratio": t.gap_last_days / mean.nullif(0),
         "gap_scv": (t._gaps > 1).ifelse(variance / (mean * mean).nullif(0), None),
-        "gap_longer_share": t._gaps_longer.cast("float64") / gaps,
         "overdue_ratio": t.recency_days / mean.nullif(0),
         "overdue_max_ratio": t.recency_days.cast("float64") / t.gap_max_days.nullif(0),
         "months_active_360d": t.months_active_360d,

@@ -27,8 +27,8 @@ def measures(days: ir.Table) -> dict[str, ir.Value]:
         "_spend_tenths": tenths.sum(),
         "_spend_max_order": days.spend.max(),
         "_spend_first_order": days.gap.isnull().ifelse(days.spend, 0).sum(),
-        "_spend_last_order": (days.age == days.silence).ifelse(days.spend, 0).sum(),
-        "recency_days": days.silence.min(),
+        "_spend_last_order": days.is_last.ifelse(days.spend, 0).sum(),
+        "recency_days": days.age.min(),
         "tenure_days": days.age.max(),
     }
 
