@@ -64,7 +64,9 @@ def _open(file: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
 
 
-def copy_query(query: str, folder: Path, connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+def copy_query(
+    name: str, query: str, folder: Path, connection: duckdb.DuckDBPyConnection, target: Path
+) -> None:
     """Write the rows of a DuckDB query to a Parquet file; file names are relative to the folder.
 
     Raises
@@ -76,7 +78,7 @@ def copy_query(query: str, folder: Path, connection: duckdb.DuckDBPyConnection, 
     try:
         connection.execute(f"COPY ({query.strip().rstrip(';')}) TO {literal(str(target))} (FORMAT parquet)")
     except duckdb.Error as error:
-        raise InputError(f"the query fails: {first_line(error)}") from None
+        raise InputError(f"{name} fails: {first_line(error)}") from None
     finally:
         connection.execute("RESET file_search_path")
 
@@ -91,10 +93,9 @@ def copy_table(url: str, table: str, folder: Path, target: Path) -> None:
     """
     address, shown = _address(url, folder)
     try:
-        engine = sa.create_engine(address)
+        engine = sa.create_engine(address, poolclass=sa.NullPool)
         with engine.connect() as connection:
             _write(connection, _reflected(connection, table, shown), target)
-        engine.dispose()
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         raise InputError(f"{shown}, table {table!r} cannot be read: {first_line(error)}") from None
 

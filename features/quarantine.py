@@ -7,6 +7,7 @@ import duckdb
 
 from features.canonical import BITS, FAULT, Canonical, Rule, raw
 from features.contract import Table
+from features.extracts import assert_decodable
 from features.parsing import identifier, literal
 from features.scans import FILE, ROW, Scan
 
@@ -57,6 +58,7 @@ class Quarantine:
             "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'"
         ).fetchall()[0][0]
         if known:
+            self._assert_decoded()
             self.connection.execute(
                 "INSERT INTO rejected SELECT min_by(error_type, column_idx), list_position(?, file_path)-1, "
                 "line, any_value(csv_line) FROM reject_errors JOIN reject_scans USING (scan_id, file_id) "
@@ -65,6 +67,14 @@ class Quarantine:
             )
             self._forget_rejects()
         self.rejected = self.connection.execute("SELECT count(*) FROM rejected").fetchall()[0][0]
+
+    def _assert_decoded(self) -> None:
+        paths = self.connection.execute(
+            "SELECT DISTINCT file_path FROM reject_errors JOIN reject_scans USING (scan_id, file_id) "
+            "WHERE error_type = 'INVALID ENCODING'"
+        ).fetchall()
+        for (path,) in paths:
+            assert_decodable(Path(path), "utf-8")
 
     def _forget_rejects(self) -> None:
         self.connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")

@@ -61,6 +61,7 @@ def open_source(
     InputError
         No such file, not readable, in another encoding, or without a required column.
     """
+    _assert_known_to_engine(table, source, connection)
     files, shown = _files(table, source, folder, connection, scratch)
     relation = _relation(files, source)
     try:
@@ -71,6 +72,18 @@ def open_source(
     return Scan(
         relation, _cells(table, source, types, shown[0]), tuple(types), tuple(shown), tuple(map(str, files))
     )
+
+
+def _assert_known_to_engine(table: Table, source: Source, connection: duckdb.DuckDBPyConnection) -> None:
+    """Try the settings that the engine interprets: the zone, in which the session is left, and the format."""
+    settings = {"time_zone": "SET TimeZone = {}", "time_format": "SELECT try_strptime('', {})"}
+    for name, statement in settings.items():
+        value = getattr(source, name)
+        try:
+            connection.execute(statement.format(literal(value or "%Y")))
+        except duckdb.Error as error:
+            place = f"sources.{table.name}.{name}"
+            raise InputError(f"{place} = {value!r} cannot be used: {first_line(error)}") from None
 
 
 def unreadable(table: Table, files: Sequence[Path], error: duckdb.Error) -> InputError:
@@ -91,8 +104,9 @@ def _files(
 ) -> tuple[list[Path], list[str]]:
     copy = scratch / f"{table.name}.parquet"
     if source.query:
-        copy_query(source.query, folder, connection, copy)
-        return [copy], [f"sources.{table.name}.query"]
+        name = f"sources.{table.name}.query"
+        copy_query(name, source.query, folder, connection, copy)
+        return [copy], [name]
     if source.url and source.table:
         copy_table(source.url, source.table, folder, copy)
         return [copy], [f"table {source.table}"]

@@ -13,7 +13,7 @@ from features.configuration import Configuration
 from features.contract import CUSTOMERS, ORDERS, TABLES, Table
 from features.duplicates import keep_last, merge_across_files
 from features.errors import InputError
-from features.parsing import identifier, literal
+from features.parsing import identifier
 from features.quality import Counts, DataQuality, Finding
 from features.quarantine import Found, Quarantine
 from features.scans import FILE, Scan, open_source, unreadable
@@ -74,7 +74,6 @@ class _Staging:
 
     def run(self) -> tuple[Counts, list[Finding]]:
         name = self.table.name
-        self.connection.execute(f"SET TimeZone = {literal(self.source.time_zone)}")
         scan = open_source(self.table, self.source, self.configuration.folder, self.connection, self.scratch)
         rows = canonical(self.table, scan, self.connection, self.configuration.project.time_zone)
         self._fill(scan, rows)
