@@ -1,0 +1,1 @@
+"""One revision per file; a published one never changes."""

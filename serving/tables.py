@@ -1,0 +1,76 @@
+"""The tables of the store: runs, and one row per customer of each."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A time with a zone: ``timestamptz``, or in SQLite ISO 8601 text in UTC, which sorts by time."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Choose the column type."""
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:  # noqa: ANN401
+        """Write in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone: {value}")
+        utc = value.astimezone(UTC)
+        return utc.isoformat(timespec="microseconds") if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ANN401
+        """Read in UTC."""
+        if value is None:
+            return None
+        return (datetime.fromisoformat(value) if dialect.name == "sqlite" else value).astimezone(UTC)
+
+
+METADATA = sa.MetaData()
+RUNS = sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("run_key", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False, unique=True),
+    sa.Column("as_of", Instant, nullable=False, index=True),
+    sa.Column("bundle_digest", sa.Text, nullable=False),
+    sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("setting", sa.Text, nullable=False),
+    sa.Column("horizon_days", sa.Integer, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("value_basis", sa.Text),
+    sa.Column("customers", sa.Integer, nullable=False),
+    sa.Column("preceding", sa.Text),
+    sa.Column("published_at", Instant, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+SCORES = sa.Table(
+    "scores",
+    METADATA,
+    sa.Column("run_key", sa.Integer, primary_key=True, autoincrement=False),
+    # PostgreSQL orders by bytes then, like SQLite.
+    sa.Column("customer_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), primary_key=True),
+    sa.Column("churn_risk", sa.Double),
+    sa.Column("churn_risk_percentile", sa.Double),
+    sa.Column("expected_orders", sa.Double),
+    sa.Column("expected_value", sa.Double),
+    sa.Column("clv", sa.Double),
+    sa.Column("historic_value", sa.Double),
+    sa.Column("confidence", sa.Text),
+    sqlite_with_rowid=False,
+)
+SCHEMA = pa.schema(
+    [
+        (column.name, pa.float64() if isinstance(column.type, sa.Double) else pa.string())
+        for column in SCORES.columns
+        if column.name != "run_key"
+    ]
+)
+"""The columns of a run's scores, in order; those common to the whole run stand in `Run`."""
