@@ -150,7 +150,7 @@ class Store:
         chunk = pa.table({}) if run is None else self._chunk(run.run_key)
         if run is None or chunk.num_rows < min(run.customers, CHUNK_ROWS):
             raise LookupError(f"run '{run_id}' has no scores in the store: never published, or pruned")
-        return self._from(chunk, run)
+        return self._from(chunk, run.run_key, run.customers)
 
     def publish(
         self, run: Run, scores: Iterable[pa.RecordBatch | pa.Table], *, facts: Mapping[str, Any]
@@ -213,15 +213,15 @@ class Store:
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
-    def _from(self, chunk: pa.RecordBatch, run: sa.Row[Any]) -> Iterator[pa.RecordBatch]:
+    def _from(self, chunk: pa.RecordBatch, key: int, customers: int) -> Iterator[pa.RecordBatch]:
         rows = chunk.num_rows
         yield chunk
         while chunk.num_rows == CHUNK_ROWS:
-            chunk = self._chunk(run.run_key, chunk["customer_id"][-1].as_py())
+            chunk = self._chunk(key, chunk["customer_id"][-1].as_py())
             rows += chunk.num_rows
             yield chunk
-        if rows != run.customers:
-            raise LookupError(f"{run.customers - rows} scores of the run were pruned while they were read")
+        if rows != customers:
+            raise LookupError(f"{customers - rows} scores of the run were pruned while they were read")
 
 
 def _keyed(scores: Iterable[pa.RecordBatch | pa.Table], key: int) -> Iterator[pa.RecordBatch]:
