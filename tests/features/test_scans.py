@@ -87,12 +87,12 @@ def test_a_postgresql_view_is_streamed(tmp_path: Path, postgres_url: str) -> Non
     with psycopg.connect(postgres_url) as shop:
         shop.execute("CREATE SCHEMA web")
         shop.execute(
-            "CREATE TABLE web.sales (customer_id text, ordered_at timestamptz, amount numeric(12, 2), paid boolean, "
-            "shipped timestamp, due date, note jsonb, pieces int)"
+            "CREATE TABLE web.sales (customer_id text, ordered_at timestamptz, amount numeric(12, 2), "
+            "paid boolean, shipped timestamp, due date, note jsonb, pieces int)"
         )
         shop.execute(
-            "INSERT INTO web.sales VALUES ('张三', '2011-07-01 14:00:00+02', 2.50, true, '2011-07-01', '2011-07-01', "
-            "'{}', 1), ('Zoë', '2011-12-01 12:00:00+00', -1, null, null, null, null, null)"
+            "INSERT INTO web.sales VALUES ('张三', '2011-07-01 14:00:00+02', 2.50, true, '2011-07-01', "
+            "'2011-07-01', '{}', 1), ('Zoë', '2011-12-01 12:00:00+00', -1, null, null, null, null, null)"
         )
         shop.execute('CREATE VIEW web."Order Lines" AS SELECT * FROM web.sales')
     assert read(tmp_path, f'url = "{postgres_url}"\ntable = "web.Order Lines"') == NOON
