@@ -5,6 +5,7 @@ order in which they became known, and a later record never alters an earlier mat
 at an `as_of` exactly if its refund was known by then.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import ibis
@@ -29,7 +30,7 @@ def purchases_and_refunds(orders: ir.Table, *, exclude: Mapping[str, Sequence[st
     orders
         One row per order line (times int64 us UTC, money and quantities int64 ten-thousandths).
     exclude
-        Per column the values of lines to leave out; a value may begin or end with ``*``.
+        Per column the values of lines to leave out; ``*`` stands for any characters.
 
     Returns
     -------
@@ -123,27 +124,15 @@ def led_back(lines: ir.Table, matches: ir.Table) -> ir.Table:
 
 
 def _excluded(orders: ir.Table, exclude: Mapping[str, Sequence[str]]) -> ir.BooleanValue:
-    """Tell which lines fit a rule; substrings are compared since LIKE ignores case on SQLite."""
-    hits = [
-        orders[column].fill_null("").isin([value for value in values if "*" not in value])
-        for column, values in exclude.items()
-    ]
-    hits += [
-        _fits(orders[column].fill_null(""), value)
-        for column, values in exclude.items()
-        for value in values
-        if "*" in value
-    ]
+    """Tell which lines fit a rule, by regular expression: LIKE ignores case on SQLite."""
+    hits = []
+    for column, rules in exclude.items():
+        text = orders[column].fill_null("")
+        hits.append(text.isin([rule for rule in rules if "*" not in rule]))
+        patterns = [".*".join(map(re.escape, rule.split("*"))) for rule in rules if "*" in rule]
+        if patterns:
+            hits.append(text.re_search(f"^({'|'.join(patterns)})$"))
     return ibis.or_(*hits)
-
-
-def _fits(value: ir.StringValue, pattern: str) -> ir.BooleanValue:
-    text = pattern.strip("*")
-    if pattern.startswith("*") and pattern.endswith("*"):
-        return value.find(text) >= 0
-    if pattern.endswith("*"):
-        return value.substr(0, len(text)) == text
-    return value.substr(value.length() - len(text), len(text)) == text
 
 
 def _levelled(

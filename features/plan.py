@@ -57,13 +57,22 @@ class FeaturePlan:
         return cls(**plain | lists | {"order_columns": tuple(plain["order_columns"])})
 
     def expressions(self) -> dict[str, ir.Table]:
-        """Return the steps in order; each over the canonical tables, the spine, earlier steps."""
-        lines = purchases_and_refunds(unbound_orders(), exclude=self.exclude)
-        candidates = refund_candidates(lines, cancellation_prefix=self.cancellation_prefix)
-        matches = refund_matches(ibis.table(candidates.schema(), name="candidates"))
-        named_matches = ibis.table(matches.schema(), name="matches")
-        features = self._features(led_back(lines, named_matches))
+        """Return the steps in order, each over the canonical tables, the spine, earlier steps."""
+        candidates, matches = self._refunds()
+        features = self._features(self.order_lines())
         return {"candidates": candidates, "matches": matches, "features": features}
+
+    def order_lines(self) -> ir.Table:
+        """Return the order lines over ``orders`` and ``matches``, each led back to its order."""
+        _, matches = self._refunds()
+        return led_back(self._lines(), ibis.table(matches.schema(), name="matches"))
+
+    def _lines(self) -> ir.Table:
+        return purchases_and_refunds(unbound_orders(), exclude=self.exclude)
+
+    def _refunds(self) -> tuple[ir.Table, ir.Table]:
+        candidates = refund_candidates(self._lines(), cancellation_prefix=self.cancellation_prefix)
+        return candidates, refund_matches(ibis.table(candidates.schema(), name="candidates"))
 
     def sql(self) -> dict[str, dict[str, str]]:
         """Compile to text: per engine of `ENGINES` the steps in order, ``features`` last."""

@@ -1,0 +1,48 @@
+"""The batch engine: DuckDB executes the compiled steps over the staged tables."""
+
+from collections.abc import Mapping
+
+import duckdb
+
+from features.instants import Cutoff
+
+SPINE = "spine"
+
+
+def match_refunds(connection: duckdb.DuckDBPyConnection, steps: Mapping[str, str]) -> None:
+    """Run the steps that hold at every `as_of`, once; each makes the table of its name."""
+    for name, text in steps.items():
+        if name != "features":
+            connection.execute(f"CREATE OR REPLACE TABLE {name} AS {text}")
+
+
+def put_everybody_on_spine(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> int:
+    """Make the spine of a snapshot: everybody known at the cutoff; return how many they are.
+
+    Known is who had an order line, an interaction or feedback before the cutoff, or a row in ``customers``
+    that does not join later.
+    """
+    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    clocks = {"orders": "ordered_at", "interactions": "occurred_at", "feedback": "occurred_at"}
+    known = [
+        f"SELECT customer_id FROM {table} WHERE {clock} < {cutoff.micros} AND ingested_at <= {cutoff.micros}"
+        for table, clock in clocks.items()
+        if table in tables
+    ]
+    if "customers" in tables:
+        known.append(
+            f"SELECT customer_id FROM customers WHERE coalesce(joined_at, valid_from, 0) < {cutoff.micros}"
+        )
+    everybody = " UNION ".join(known)
+    return put_on_spine(connection, f"SELECT customer_id FROM ({everybody})", cutoff)
+
+
+def put_on_spine(connection: duckdb.DuckDBPyConnection, customers: str, cutoff: Cutoff) -> int:
+    """Make the spine of the customers that a query lists (column ``customer_id``); return how many."""
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {SPINE} AS "
+        f"SELECT customer_id, {cutoff.micros}::BIGINT AS as_of, {cutoff.day}::BIGINT AS as_of_day, "
+        f"{cutoff.month}::BIGINT AS as_of_month, row_number() OVER (ORDER BY customer_id) AS subject "
+        f"FROM (SELECT DISTINCT customer_id FROM ({customers}))"
+    )
+    return int(connection.execute(f"SELECT count(*) FROM {SPINE}").fetchall()[0][0])

@@ -1,0 +1,69 @@
+"""The live engine: SQLite in memory executes the compiled steps over the rows of one request."""
+
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from features.contract import TABLES
+from features.instants import Cutoff
+
+Rows = Sequence[Sequence[object]]
+"""Rows of a canonical table, each with the staged columns in their order."""
+
+
+class LiveEngine:
+    """Features of one customer at a time; one engine serves one thread.
+
+    Parameters
+    ----------
+    steps
+        The ``sqlite`` texts of a feature plan, ``features`` last.
+    """
+
+    def __init__(self, steps: Mapping[str, str]) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._connection.create_function("_IBIS_REGEX_SEARCH", 2, _found, deterministic=True)
+        self._inserts = {name: self._create(name, table.staged) for name, table in TABLES.items()}
+        self._create("spine", ("customer_id", "as_of", "as_of_day", "as_of_month", "subject"))
+        for name, text in steps.items():
+            if name != "features":
+                self._connection.execute(f"CREATE TABLE {name} AS {text}")
+        self._steps = {
+            name: f"INSERT INTO {name} {text}" for name, text in steps.items() if name != "features"
+        }
+        self._features = steps["features"]
+
+    def features(
+        self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff
+    ) -> tuple[float | None, ...]:
+        """Return the feature row of one customer at the cutoff, in the order of the plan.
+
+        Parameters
+        ----------
+        rows
+            Per canonical table the customer's rows; tables without rows may be left out.
+        """
+        execute = self._connection.execute
+        execute("BEGIN")
+        try:
+            for table, values in rows.items():
+                if values:
+                    self._connection.executemany(self._inserts[table], values)
+            execute(
+                "INSERT INTO spine VALUES (?, ?, ?, ?, 0)",
+                (customer_id, cutoff.micros, cutoff.day, cutoff.month),
+            )
+            for text in self._steps.values():
+                execute(text)
+            row: tuple[float | None, ...] = execute(self._features).fetchone()[2:]
+            return row
+        finally:
+            execute("ROLLBACK")
+
+    def _create(self, name: str, columns: Sequence[str] | Mapping[str, object]) -> str:
+        self._connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+        return f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})"
+
+
+def _found(text: str | None, pattern: str) -> bool | None:
+    return None if text is None else re.search(pattern, text) is not None

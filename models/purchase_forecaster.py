@@ -1,0 +1,123 @@
+"""The purchase process alone: a forecast from order days and order values, without a label."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from models.bg_nbd import BgNbd
+from models.estimator import ForecastEstimator, forecast_frame
+from models.gamma_gamma import GammaGamma
+from models.likelihood import Vector
+from models.pareto_nbd import ParetoNbd
+from models.purchase_process import PurchaseProcess
+
+PROCESSES: dict[str, type[PurchaseProcess]] = {"pareto_nbd": ParetoNbd, "bg_nbd": BgNbd}
+MONTH_DAYS = 30.4375
+
+
+class History(NamedTuple):
+    """Order histories as purchase processes see them; each of shape (n,)."""
+
+    frequency: Vector
+    recency_days: Vector
+    age_days: Vector
+
+
+def history(frame: pd.DataFrame) -> History:
+    """Read histories from features; the age ends with the last whole day, the day before `as_of`."""
+    span = frame["span_days"].to_numpy(dtype=float)
+    age = np.maximum(frame["tenure_days"].to_numpy(dtype=float) - 1.0, span)
+    return History(frame["orders_all"].to_numpy(dtype=float) - 1.0, span, age)
+
+
+class PurchaseForecaster(ForecastEstimator):
+    """Forecast by a purchase process and Gamma-Gamma order values, fitted on the latest snapshot.
+
+    Parameters
+    ----------
+    process
+        ``pareto_nbd`` (Schmittlein, Morrison and Colombo 1987) or ``bg_nbd`` (Fader, Hardie, Lee 2005).
+
+    Attributes
+    ----------
+    process_
+        The fitted process.
+    order_value_
+        The fitted Gamma-Gamma model of order values.
+    """
+
+    kind = "purchase_process"
+
+    def __init__(
+        self,
+        *,
+        horizon_days: int = 90,
+        clv_days: int = 365,
+        discount_rate: float = 0.10,
+        process: Literal["pareto_nbd", "bg_nbd"] = "pareto_nbd",
+    ) -> None:
+        super().__init__(horizon_days=horizon_days, clv_days=clv_days, discount_rate=discount_rate)
+        self.process = process
+
+    def fit(self, frame: pd.DataFrame, labels: pd.DataFrame | None = None) -> Self:  # noqa: ARG002
+        """Fit to the latest snapshot of the frame; the process needs no labels."""
+        latest = frame[frame["snapshot"] == frame["snapshot"].max()]
+        self.process_ = PROCESSES[self.process]().fit(*history(latest))
+        self.order_value_ = GammaGamma().fit(
+            latest["orders_all"].to_numpy(dtype=float), latest["spend_mean_order"].to_numpy(dtype=float)
+        )
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Forecast from the fitted process."""
+        orders = self.process_.expected_orders(*history(frame), horizon_days=self.horizon_days)
+        value = orders * self.order_value(frame)
+        churn_risk = self.process_.no_order(*history(frame), horizon_days=self.horizon_days)
+        return forecast_frame(frame.index, churn_risk, orders, value, value * self.clv_ratio(frame))
+
+    def order_value(self, frame: pd.DataFrame) -> Vector:
+        """Return the expected value of one order, of shape (n,)."""
+        counts = frame["orders_all"].to_numpy(dtype=float)
+        return self.order_value_.expected_value(counts, frame["spend_mean_order"].to_numpy(dtype=float))
+
+    def features(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Describe customers by the process: what trees learn from beside behaviour."""
+        past = history(frame)
+        orders = self.process_.expected_orders(*past, horizon_days=self.horizon_days)
+        order_value = self.order_value(frame)
+        return pd.DataFrame(
+            {
+                "process_alive": self.process_.alive(*past),
+                "process_no_order": self.process_.no_order(*past, horizon_days=self.horizon_days),
+                "process_orders": orders,
+                "process_order_value": order_value,
+                "process_value": orders * order_value,
+            },
+            index=frame.index,
+        )
+
+    def clv_ratio(self, frame: pd.DataFrame) -> Vector:
+        """Return the discounted orders until `clv_days` over the orders in the horizon, of shape (n,).
+
+        Orders are discounted by the middle of their month after `as_of`.
+        """
+        past = history(frame)
+        ends = np.append(np.arange(MONTH_DAYS, self.clv_days, MONTH_DAYS), self.clv_days)
+        reached = [self.process_.expected_orders(*past, horizon_days=float(end)) for end in ends]
+        monthly = np.diff(np.vstack([np.zeros(len(frame)), *reached]), axis=0)
+        middles = ends - np.diff(np.append(0.0, ends)) / 2
+        discounted = (1.0 + self.discount_rate) ** (-middles / 365.0) @ monthly
+        in_horizon = self.process_.expected_orders(*past, horizon_days=self.horizon_days)
+        return np.asarray(discounted / np.maximum(in_horizon, np.finfo(float).tiny))
+
+    def state(self) -> dict[str, Any]:
+        """Return the parameters of the process and of the order values."""
+        return {"process": self.process_.parameters_, "order_value": self.order_value_.parameters_}
+
+    def restore(self, state: Mapping[str, Any]) -> Self:
+        """Take up fitted parameters."""
+        self.process_ = PROCESSES[self.process].from_parameters(state["process"])
+        self.order_value_ = GammaGamma.from_parameters(state["order_value"])
+        return self
