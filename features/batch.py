@@ -1,12 +1,29 @@
 """The batch engine: DuckDB executes the compiled steps over the staged tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
 from features.instants import Cutoff
 
 SPINE = "spine"
+MEMORY_LIMIT = "4GB"
+
+
+@contextmanager
+def workplace(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database that lives as long as the job and spills to the workspace beyond its memory."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=workspace, prefix="job-") as scratch:
+        connection = duckdb.connect(str(Path(scratch) / "staged.duckdb"))
+        try:
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            yield connection
+        finally:
+            connection.close()
 
 
 def match_refunds(connection: duckdb.DuckDBPyConnection, steps: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from models.estimator import ForecastEstimator, forecast_frame
+from models.estimator import Columns, ForecastEstimator, coherent, columns_of
 from models.likelihood import Vector
 
 
@@ -23,13 +23,12 @@ class OwnRate(ForecastEstimator):
         """Learn nothing."""
         return self
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def forecast(self, columns: Columns) -> Columns:
         """Forecast by the customer's past rate and mean order."""
-        exposure = frame["tenure_days"].to_numpy(dtype=float) + self.horizon_days
-        orders = frame["orders_all"].to_numpy(dtype=float) / exposure * self.horizon_days
-        value = orders * frame["spend_mean_order"].to_numpy(dtype=float)
+        orders = columns["orders_all"] / (columns["tenure_days"] + self.horizon_days) * self.horizon_days
+        value = orders * columns["spend_mean_order"]
         clv = value * discounted_days(self.clv_days, self.discount_rate) / self.horizon_days
-        return forecast_frame(frame.index, np.exp(-orders), orders, value, clv)
+        return coherent(churn_risk=np.exp(-orders), expected_orders=orders, expected_value=value, clv=clv)
 
     def state(self) -> dict[str, Any]:
         """Return nothing."""
@@ -54,18 +53,16 @@ class RecencyRule(ForecastEstimator):
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
         """Learn the means of both groups from the rows with labels."""
         known = labels["orders"].notna().to_numpy()
-        silent, labels = self._silent(frame)[known], labels[known]
+        silent, labels = self._silent(columns_of(frame))[known], labels[known]
         self.groups_ = [self._means(labels[silent == group]) for group in (False, True)]
         return self
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def forecast(self, columns: Columns) -> Columns:
         """Forecast the mean of the customer's group."""
-        silent = self._silent(frame).astype(int)
+        silent = self._silent(columns).astype(int)
         means = {name: np.array([group[name] for group in self.groups_])[silent] for name in self.groups_[0]}
-        clv = means["expected_value"] * discounted_days(self.clv_days, self.discount_rate) / self.horizon_days
-        return forecast_frame(
-            frame.index, means["churn_risk"], means["expected_orders"], means["expected_value"], clv
-        )
+        flow = discounted_days(self.clv_days, self.discount_rate) / self.horizon_days
+        return coherent(**means, clv=means["expected_value"] * flow)
 
     def state(self) -> dict[str, Any]:
         """Return the means of both groups."""
@@ -76,8 +73,8 @@ class RecencyRule(ForecastEstimator):
         self.groups_ = list(state["groups"])
         return self
 
-    def _silent(self, frame: pd.DataFrame) -> Vector:
-        return np.asarray(frame["recency_days"].to_numpy(dtype=float) > self.horizon_days)
+    def _silent(self, columns: Columns) -> Vector:
+        return np.asarray(columns["recency_days"] > self.horizon_days)
 
     @staticmethod
     def _means(labels: pd.DataFrame) -> dict[str, float]:

@@ -10,6 +10,9 @@ from sklearn.base import BaseEstimator
 
 from models.likelihood import Vector
 
+Columns = Mapping[str, Vector]
+"""Features or forecasts by name: arrays of one length."""
+
 OUTPUTS = ("churn_risk", "expected_orders", "expected_value", "clv")
 
 
@@ -43,12 +46,16 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """Learn from snapshots."""
 
     @abstractmethod
+    def forecast(self, columns: Columns) -> Columns:
+        """Forecast from features by name, each of shape (n,): `OUTPUTS` by name, each of shape (n,)."""
+
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Forecast: one row per row of the frame, with the columns of `OUTPUTS`.
 
         ``churn_risk`` is P(no order in the horizon); ``expected_orders`` counts order days;
         ``expected_value`` and ``clv`` are in the frame's unit of money and never negative.
         """
+        return pd.DataFrame(self.forecast(columns_of(frame)), index=frame.index)
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -59,15 +66,19 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """Take up what was learnt from plain data."""
 
 
-def forecast_frame(
-    index: pd.Index, churn_risk: Vector, expected_orders: Vector, expected_value: Vector, clv: Vector
-) -> pd.DataFrame:
-    """Put a forecast together: probabilities within [0, 1], nothing negative, no order without its chance."""
+def columns_of(frame: pd.DataFrame) -> Columns:
+    """Return a frame as arrays by name."""
+    return {str(name): frame[name].to_numpy(dtype=float) for name in frame.columns}
+
+
+def coherent(
+    *, churn_risk: Vector, expected_orders: Vector, expected_value: Vector, clv: Vector
+) -> dict[str, Vector]:
+    """Put a forecast together: probabilities within [0, 1], nothing negative, no order without a chance."""
     churn_risk = np.clip(churn_risk, 0.0, 1.0)
-    values = (
-        churn_risk,
-        np.maximum(expected_orders, 1.0 - churn_risk),
-        np.maximum(expected_value, 0.0),
-        np.maximum(clv, 0.0),
-    )
-    return pd.DataFrame(dict(zip(OUTPUTS, values, strict=True)), index=index)
+    return {
+        "churn_risk": churn_risk,
+        "expected_orders": np.maximum(expected_orders, 1.0 - churn_risk),
+        "expected_value": np.maximum(expected_value, 0.0),
+        "clv": np.maximum(clv, 0.0),
+    }

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from models.bg_nbd import BgNbd
-from models.estimator import ForecastEstimator, forecast_frame
+from models.estimator import Columns, ForecastEstimator, coherent, columns_of
 from models.gamma_gamma import GammaGamma
 from models.likelihood import Vector
 from models.pareto_nbd import ParetoNbd
 from models.purchase_process import PurchaseProcess
 
 PROCESSES: dict[str, type[PurchaseProcess]] = {"pareto_nbd": ParetoNbd, "bg_nbd": BgNbd}
-MONTH_DAYS = 30.4375
+QUARTER_DAYS = 91
 
 
 class History(NamedTuple):
@@ -25,11 +25,10 @@ class History(NamedTuple):
     age_days: Vector
 
 
-def history(frame: pd.DataFrame) -> History:
+def history(columns: Columns) -> History:
     """Read histories from features; the age ends with the last whole day, the day before `as_of`."""
-    span = frame["span_days"].to_numpy(dtype=float)
-    age = np.maximum(frame["tenure_days"].to_numpy(dtype=float) - 1.0, span)
-    return History(frame["orders_all"].to_numpy(dtype=float) - 1.0, span, age)
+    age = np.maximum(columns["tenure_days"] - 1.0, columns["span_days"])
+    return History(columns["orders_all"] - 1.0, columns["span_days"], age)
 
 
 class PurchaseForecaster(ForecastEstimator):
@@ -63,52 +62,45 @@ class PurchaseForecaster(ForecastEstimator):
 
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame | None = None) -> Self:  # noqa: ARG002
         """Fit to the latest snapshot of the frame; the process needs no labels."""
-        latest = frame[frame["snapshot"] == frame["snapshot"].max()]
+        latest = columns_of(frame[frame["snapshot"] == frame["snapshot"].max()])
         self.process_ = PROCESSES[self.process]().fit(*history(latest))
-        self.order_value_ = GammaGamma().fit(
-            latest["orders_all"].to_numpy(dtype=float), latest["spend_mean_order"].to_numpy(dtype=float)
-        )
+        self.order_value_ = GammaGamma().fit(latest["orders_all"], latest["spend_mean_order"])
         return self
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def forecast(self, columns: Columns) -> Columns:
         """Forecast from the fitted process."""
-        orders = self.process_.expected_orders(*history(frame), horizon_days=self.horizon_days)
-        value = orders * self.order_value(frame)
-        churn_risk = self.process_.no_order(*history(frame), horizon_days=self.horizon_days)
-        return forecast_frame(frame.index, churn_risk, orders, value, value * self.clv_ratio(frame))
-
-    def order_value(self, frame: pd.DataFrame) -> Vector:
-        """Return the expected value of one order, of shape (n,)."""
-        counts = frame["orders_all"].to_numpy(dtype=float)
-        return self.order_value_.expected_value(counts, frame["spend_mean_order"].to_numpy(dtype=float))
-
-    def features(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Describe customers by the process: what trees learn from beside behaviour."""
-        past = history(frame)
-        orders = self.process_.expected_orders(*past, horizon_days=self.horizon_days)
-        order_value = self.order_value(frame)
-        return pd.DataFrame(
-            {
-                "process_alive": self.process_.alive(*past),
-                "process_no_order": self.process_.no_order(*past, horizon_days=self.horizon_days),
-                "process_orders": orders,
-                "process_order_value": order_value,
-                "process_value": orders * order_value,
-            },
-            index=frame.index,
+        described = self.describe(columns)
+        return coherent(
+            churn_risk=described["process_no_order"],
+            expected_orders=described["process_orders"],
+            expected_value=described["process_value"],
+            clv=described["process_value"] * self.clv_ratio(columns),
         )
 
-    def clv_ratio(self, frame: pd.DataFrame) -> Vector:
+    def describe(self, columns: Columns) -> dict[str, Vector]:
+        """Describe customers by the process: what trees learn from beside behaviour."""
+        past = history(columns)
+        orders = self.process_.expected_orders(*past, horizon_days=self.horizon_days)
+        order_value = self.order_value_.expected_value(columns["orders_all"], columns["spend_mean_order"])
+        return {
+            "process_alive": self.process_.alive(*past),
+            "process_no_order": self.process_.no_order(*past, horizon_days=self.horizon_days),
+            "process_orders": orders,
+            "process_order_value": order_value,
+            "process_value": orders * order_value,
+        }
+
+    def clv_ratio(self, columns: Columns) -> Vector:
         """Return the discounted orders until `clv_days` over the orders in the horizon, of shape (n,).
 
-        Orders are discounted by the middle of their month after `as_of`.
+        Orders are discounted by the middle of their quarter after `as_of`.
         """
-        past = history(frame)
-        ends = np.append(np.arange(MONTH_DAYS, self.clv_days, MONTH_DAYS), self.clv_days)
+        past = history(columns)
+        ends = np.append(np.arange(QUARTER_DAYS, self.clv_days, QUARTER_DAYS), self.clv_days)
         reached = [self.process_.expected_orders(*past, horizon_days=float(end)) for end in ends]
-        monthly = np.diff(np.vstack([np.zeros(len(frame)), *reached]), axis=0)
+        quarterly = np.diff(np.vstack([np.zeros_like(reached[0]), *reached]), axis=0)
         middles = ends - np.diff(np.append(0.0, ends)) / 2
-        discounted = (1.0 + self.discount_rate) ** (-middles / 365.0) @ monthly
+        discounted = (1.0 + self.discount_rate) ** (-middles / 365.0) @ quarterly
         in_horizon = self.process_.expected_orders(*past, horizon_days=self.horizon_days)
         return np.asarray(discounted / np.maximum(in_horizon, np.finfo(float).tiny))
 

@@ -7,7 +7,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from models.estimator import ForecastEstimator, forecast_frame
+from models.estimator import Columns, ForecastEstimator, coherent, columns_of
 from models.likelihood import Vector
 from models.purchase_forecaster import PurchaseForecaster
 
@@ -64,9 +64,11 @@ class TreeForecaster(ForecastEstimator):
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
         """Learn from the snapshots with labels; the process is also fitted to the latest without."""
         processes = [(self._process().fit(rows), rows) for _, rows in frame.groupby("snapshot")]
-        described = pd.concat([process.features(rows) for process, rows in processes])
         self.process_ = processes[-1][0]
-        inputs = frame.drop(columns="snapshot").join(described)
+        inputs = pd.concat(
+            pd.DataFrame(self._inputs(process, columns_of(rows.drop(columns="snapshot"))), index=rows.index)
+            for process, rows in processes
+        ).loc[frame.index]
         known = labels["orders"].notna().to_numpy()
         self.feature_names_ = list(inputs.columns)
         targets = {
@@ -78,12 +80,17 @@ class TreeForecaster(ForecastEstimator):
         self.boosters_ = {name: self._boost(name, matrix, target) for name, target in targets.items()}
         return self
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def forecast(self, columns: Columns) -> Columns:
         """Forecast from the trees; CLV continues the value by the course of the process."""
-        inputs = frame.join(self.process_.features(frame))[self.feature_names_]
-        matrix = inputs.to_numpy(dtype=float)
-        churn, orders, value = (self._raw(name, matrix) for name in OBJECTIVES)
-        return forecast_frame(frame.index, churn, orders, value, value * self.process_.clv_ratio(frame))
+        inputs = self._inputs(self.process_, columns)
+        matrix = np.column_stack([inputs[name] for name in self.feature_names_])
+        churn, orders, value = (np.asarray(self.boosters_[name].predict(matrix)) for name in OBJECTIVES)
+        return coherent(
+            churn_risk=churn,
+            expected_orders=orders,
+            expected_value=value,
+            clv=value * self.process_.clv_ratio(columns),
+        )
 
     def importance(self) -> pd.Series:
         """Return each input's share of the total gain of the churn and value trees, largest first."""
@@ -115,6 +122,10 @@ class TreeForecaster(ForecastEstimator):
             horizon_days=self.horizon_days, clv_days=self.clv_days, discount_rate=self.discount_rate
         )
 
+    @staticmethod
+    def _inputs(process: PurchaseForecaster, columns: Columns) -> dict[str, Vector]:
+        return {**columns, **process.describe(columns)}
+
     def _boost(self, name: str, matrix: Vector, target: Vector) -> lgb.Booster:
         settings = {
             "num_leaves": self.leaves,
@@ -131,6 +142,3 @@ class TreeForecaster(ForecastEstimator):
         }
         data = lgb.Dataset(matrix, target, feature_name=self.feature_names_, free_raw_data=True)
         return lgb.train(settings | OBJECTIVES[name], data, self.rounds)
-
-    def _raw(self, name: str, matrix: Vector) -> Vector:
-        return np.asarray(self.boosters_[name].predict(matrix))

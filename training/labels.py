@@ -36,7 +36,8 @@ def label_spine(
     query = horizon_orders(plan, horizon_days=horizon_days, known_by=known_by)
     labels = connection.execute(
         f"SELECT coalesce(orders, 0)::DOUBLE AS orders, coalesce(value, 0) / {SCALE}::DOUBLE AS value "
-        f"FROM {SPINE} LEFT JOIN ({ibis.to_sql(query, dialect='duckdb')}) USING ({SUBJECT}) ORDER BY {SUBJECT}"
+        f"FROM {SPINE} LEFT JOIN ({ibis.to_sql(query, dialect='duckdb')}) USING ({SUBJECT}) "
+        f"ORDER BY {SUBJECT}"
     ).df()
     return labels.astype("float64")
 
@@ -48,12 +49,12 @@ def horizon_orders(plan: FeaturePlan, *, horizon_days: int, known_by: int) -> ir
     end = joined.as_of + horizon_days * DAY
     seen = (joined.ordered_at < known_by) & (joined.ingested_at <= known_by)
     bought = (joined.ordered_at >= joined.as_of) & (joined.ordered_at < end)
-    refunded = bought & (joined.order_day >= joined.as_of_day) & (joined.ingested_at <= end)
+    refunded = bought & (joined.order_at >= joined.as_of) & (joined.ingested_at <= end)
     future = joined.filter(seen & ((joined.is_return == 1).ifelse(refunded, bought)))
     days = future.group_by(SUBJECT, day=future.order_day).aggregate(
         lines=(future.is_purchase - future.cancels).sum(),
         spend=future.amount.sum(),
-        refunded=future.is_return.sum(),
+        refunded=(future.is_return == 1).ifelse(-future.amount, 0).sum(),
     )
     left = days.filter((days.lines > 0) & ((days.spend > 0) | (days.refunded == 0)))
     return left.group_by(SUBJECT).aggregate(orders=left.count(), value=left.spend.sum())

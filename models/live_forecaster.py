@@ -1,0 +1,44 @@
+"""The forecast of one customer from the rows of a request, by the features that a bundle was trained with."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from features.instants import Cutoff
+from features.live import LiveEngine, Rows
+from models.bundle import Bundle
+
+
+class LiveForecaster:
+    """A bundle made ready for one customer at a time; one instance serves one thread.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._names = bundle.feature_names
+        self._engine = LiveEngine(bundle.steps("sqlite"))
+        self._estimator = bundle.estimator()
+
+    def forecast(
+        self, rows: Mapping[str, Rows], *, customer_id: str, cutoff: Cutoff
+    ) -> dict[str, float] | None:
+        """Forecast from canonical rows; null for a customer without a known order before the cutoff.
+
+        Returns
+        -------
+        The outputs of the estimator by name, and ``historic_value``: net spend before the cutoff.
+        """
+        values = self._engine.features(rows, customer_id, cutoff)
+        columns = {
+            name: np.array([np.nan if value is None else value])
+            for name, value in zip(self._names, values, strict=True)
+        }
+        if np.isnan(columns["orders_all"][0]):
+            return None
+        outputs = self._estimator.forecast(columns)
+        forecast = {name: float(output[0]) for name, output in outputs.items()}
+        return forecast | {"historic_value": float(columns["spend_all"][0])}
