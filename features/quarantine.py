@@ -91,7 +91,8 @@ class Quarantine:
         )
         reasons = ", ".join(literal(_sentence(rule)) for rule in self.rows.faults)
         files = ", ".join(map(literal, self.scan.files))
-        marked = f"SELECT *, {self.rows.marks} FROM ({self.rows.parsed})"
+        numbered = self.rows.parsed.replace(self.scan.relation, self.scan.numbered)
+        marked = f"SELECT *, {self.rows.marks} FROM ({numbered})"
         bad = (
             f"SELECT {names}, [{reasons}][1 + {identifier(FAULT)}] AS reason, "
             f"[{files}][1 + {identifier(FILE)}::BIGINT] AS file, {identifier(ROW)} AS row, "

@@ -26,7 +26,10 @@ class Scan:
     Parameters
     ----------
     relation
-        SQL: the columns of the source, the number of the file, and the row in it.
+        SQL: the columns of the source, the number of the file, and the row in it (null in text
+        files: counting rows keeps them from being read in parallel).
+    numbered
+        The same with the row in text files too, but slower.
     cells
         The source's column for each canonical column that it has.
     columns
@@ -38,6 +41,7 @@ class Scan:
     """
 
     relation: str
+    numbered: str
     cells: dict[str, Cell]
     columns: tuple[str, ...]
     files: tuple[str, ...]
@@ -70,7 +74,12 @@ def open_source(
         raise unreadable(table, files, error) from None
     types = {name: kind for name, kind, *_ in described if name not in {FILE, ROW}}
     return Scan(
-        relation, _cells(table, source, types, shown[0]), tuple(types), tuple(shown), tuple(map(str, files))
+        relation,
+        _relation(files, source, numbered=True),
+        _cells(table, source, types, shown[0]),
+        tuple(types),
+        tuple(shown),
+        tuple(map(str, files)),
     )
 
 
@@ -152,16 +161,17 @@ def _is_text(file: Path) -> bool:
     return suffix in TEXT_FILES
 
 
-def _relation(files: Sequence[Path], source: Source) -> str:
+def _relation(files: Sequence[Path], source: Source, *, numbered: bool = False) -> str:
     if not _is_text(files[0]):
         names = ", ".join(literal(glob.escape(str(file))) for file in files)
         return (
             f"SELECT *, file_index AS {identifier(FILE)}, file_row_number + 1 AS {identifier(ROW)} "
             f"FROM read_parquet([{names}], union_by_name = true)"
         )
+    row = "row_number() OVER ()" if numbered else "NULL::BIGINT"
     delimiter = f", delim = {literal(source.delimiter)}" if source.delimiter else ""
     return " UNION ALL BY NAME ".join(
-        f"SELECT *, {number}::UBIGINT AS {identifier(FILE)}, row_number() OVER () AS {identifier(ROW)} "
+        f"SELECT *, {number}::UBIGINT AS {identifier(FILE)}, {row} AS {identifier(ROW)} "
         f"FROM read_csv({literal(glob.escape(str(file)))}, all_varchar = true, header = true, "
         f"store_rejects = true, rejects_limit = 0{delimiter})"
         for number, file in enumerate(files)
@@ -179,7 +189,7 @@ def _cells(table: Table, source: Source, types: dict[str, str], file: str) -> di
         if column not in types and needed:
             raise _missing(table, canonical, column, types, file)
     cells = {
-        name: Cell(column, types[column], source.decimal, source.time_format)
+        name: Cell(column, types[column], source.decimal, source.time_format, source.time_zone)
         for name, column in wanted.items()
         if column in types
     }

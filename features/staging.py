@@ -47,7 +47,7 @@ def stage(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -
             staging = _Staging(TABLES[name], source, configuration, connection, Path(scratch))
             counts[name], found = staging.run()
         findings += found
-        digests[name] = _digest(connection, name)
+        digests[name] = _digest(connection, TABLES[name])
     connection.execute("SET TimeZone = 'UTC'")
     return DataQuality(counts, findings, digests)
 
@@ -97,6 +97,10 @@ class _Staging:
             self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS {rows.sql}")
         except duckdb.Error as error:
             raise unreadable(self.table, [Path(file) for file in scan.files], error) from None
+        if "line" in rows.columns and scan.relation != scan.numbered:
+            self.connection.execute(
+                f"CREATE OR REPLACE TABLE {name} AS SELECT * REPLACE (rowid + 1 AS line) FROM {name}"
+            )
 
     def _count(self) -> int:
         return int(self.connection.execute(f"SELECT count(*) FROM {self.table.name}").fetchall()[0][0])
@@ -159,11 +163,12 @@ def like(pattern: str) -> str:
     return escaped.replace("*", "%")
 
 
-def _digest(connection: duckdb.DuckDBPyConnection, table: str) -> str:
-    described = connection.execute(f"DESCRIBE {table}").fetchall()
-    columns = [name for name, *_ in described if name != "line"]
+def _digest(connection: duckdb.DuckDBPyConnection, table: Table) -> str:
+    """Digest the rows, whatever their order; the columns that follow from others add nothing."""
+    described = connection.execute(f"DESCRIBE {table.name}").fetchall()
+    columns = [name for name, *_ in described if name in table.columns or name not in table.staged]
     listed = ", ".join(map(identifier, columns))
     rows, total = connection.execute(
-        f"SELECT count(*), sum(hash({listed})::HUGEINT) FROM {table}"
+        f"SELECT count(*), sum(hash({listed})::HUGEINT) FROM {table.name}"
     ).fetchall()[0]
     return hashlib.sha256(f"{columns} {rows} {total}".encode()).hexdigest()
