@@ -29,11 +29,14 @@ class Rule:
         What is wrong, in words.
     condition
         SQL over the parsed rows.
+    action
+        What is done with a value that needs no quarantine.
     """
 
     column: str
     text: str
     condition: str
+    action: str = "read as null"
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,8 @@ def _corrections(table: Table, scan: Scan) -> tuple[Rule, ...]:
         for rule in _unreadable(name, kind, scan.cells[name])
     ]
     if table is ORDERS and "is_return" in scan.cells:
-        rules.append(Rule("amount", "is positive though the line is a return", "is_return = 1 AND net > 0"))
+        turned = "is_return = 1 AND net > 0"
+        rules.append(Rule("amount", "is positive though the line is a return", turned, "sign turned"))
     return tuple(rules)
 
 

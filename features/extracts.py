@@ -96,7 +96,7 @@ def copy_table(url: str, table: str, folder: Path, target: Path) -> None:
         engine = sa.create_engine(address, poolclass=sa.NullPool)
         with engine.connect() as connection:
             _write(connection, _reflected(connection, table, shown), target)
-    except (sa.exc.SQLAlchemyError, ImportError) as error:
+    except (sa.exc.SQLAlchemyError, pa.ArrowException, ImportError) as error:
         raise InputError(f"{shown}, table {table!r} cannot be read: {first_line(error)}") from None
 
 

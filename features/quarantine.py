@@ -139,10 +139,7 @@ class Quarantine:
                 f"AND {identifier(FAULT)} IS NULL"
             ).fetchall()[0]
             if rows:
-                turned = rule.condition.startswith("is_return")
-                found.append(
-                    (rule.column, rule.text, rows, value or "", "sign turned" if turned else "read as null")
-                )
+                found.append((rule.column, rule.text, rows, value or "", rule.action))
         self._forget_rejects()
         return found
 

@@ -95,6 +95,8 @@ class _Staging:
         name = self.table.name
         try:
             self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS {rows.sql}")
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             raise unreadable(self.table, [Path(file) for file in scan.files], error) from None
         if "line" in rows.columns and scan.relation != scan.numbered:
