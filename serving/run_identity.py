@@ -1,0 +1,35 @@
+"""The identity of a run: the same data, `as_of`, bundle, configuration and history give the same run."""
+
+import hashlib
+from datetime import datetime
+
+from features.configuration import Configuration
+from features.quality import DataQuality
+from models.bundle import as_json
+
+
+def run_id(
+    configuration: Configuration,
+    quality: DataQuality,
+    *,
+    as_of: datetime,
+    bundle_digest: str,
+    preceding: str | None,
+) -> str:
+    """Name a run by its day and a digest of all that it depends on.
+
+    Parameters
+    ----------
+    preceding
+        The id of the published run with the latest `as_of` before this one; null for the first.
+    """
+    tables = {name: table for name, table in configuration.tables.items() if name != "serving"}
+    tables["project"] = {key: value for key, value in tables.get("project", {}).items() if key != "workspace"}
+    facts = {
+        "data": quality.digests,
+        "as_of": as_of.isoformat(),
+        "bundle": bundle_digest,
+        "configuration": tables,
+        "preceding": preceding,
+    }
+    return f"{as_of:%Y%m%d}-{hashlib.sha256(as_json(facts).encode()).hexdigest()[:16]}"

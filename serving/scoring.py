@@ -1,0 +1,171 @@
+"""One run: everybody known at one `as_of` is scored and published whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from features.batch import match_refunds, put_everybody_on_spine, workplace
+from features.configuration import Configuration
+from features.errors import InputError
+from features.freshness import freshness
+from features.instants import Cutoff
+from features.quality import DataQuality
+from features.staging import stage
+from models.bundle import Bundle
+from models.estimator import OUTPUTS
+from models.likelihood import Vector
+from models.standing import confidence, percentile, quantile_grid
+from serving.run_identity import run_id
+from serving.scores_file import write_scores
+from serving.settings import ServingSettings
+from serving.store import Run, Store
+from serving.tables import SCHEMA
+
+BATCH_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of everybody, column by column, and the grid of their churn risk."""
+
+    table: pa.Table
+    churn_risk_grid: list[float]
+
+
+@dataclass(frozen=True)
+class ScoringJob:
+    """What a run is made from.
+
+    Parameters
+    ----------
+    configuration
+        Of the project.
+    bundle
+        The model, and the features that it was trained with.
+    model_version
+        As registered.
+    store
+        Where the run is published.
+    """
+
+    configuration: Configuration
+    bundle: Bundle
+    model_version: str
+    store: Store
+
+    def run(self, *, as_of: datetime, out: Path | None = None, allow_stale: bool = False) -> Run:
+        """Score everybody known at `as_of`, publish the run, and write it to a Parquet file if asked.
+
+        A run that is published already is neither computed nor published again.
+
+        Raises
+        ------
+        InputError
+            A source is wrong, the bundle is about something else than the configuration, nobody is known
+            at `as_of`, or the store refuses.
+        StaleDataError
+            The days before `as_of` are improbably thin.
+        """
+        self._check_bundle()
+        project = self.configuration.project
+        with workplace(project.workspace) as connection:
+            quality = stage(self.configuration, connection)
+            freshness(connection, as_of=as_of, time_zone=project.time_zone, allow_stale=allow_stale)
+            run = self._named(quality, as_of)
+            published = self.store.published(run.run_id)
+            if published is None:
+                scores = self._score(connection, Cutoff.at(as_of, project.time_zone))
+                run = replace(run, customers=scores.table.num_rows)
+                facts = {"churn_risk_grid": scores.churn_risk_grid}
+                self.store.publish(run, scores.table.to_batches(), facts=facts)
+                self.store.prune(keep=self.configuration.section("serving", ServingSettings).keep_runs)
+        run = published or run
+        if out is not None:
+            write_scores(self.store, run, out)
+        return run
+
+    def _check_bundle(self) -> None:
+        project = self.configuration.project
+        for key, wanted in (
+            ("setting", project.setting),
+            ("currency", project.currency),
+            ("time_zone", project.time_zone),
+        ):
+            trained = self.bundle.training[key]
+            if trained != wanted:
+                raise InputError(
+                    f"the model was trained with project.{key} = {trained!r}, and the configuration says "
+                    f"{wanted!r}; train again, or set it back"
+                )
+
+    def _named(self, quality: DataQuality, as_of: datetime) -> Run:
+        preceding = self.store.latest(before=as_of)
+        identity = run_id(
+            self.configuration,
+            quality,
+            as_of=as_of,
+            bundle_digest=self.bundle.digest,
+            preceding=preceding.run_id if preceding else None,
+        )
+        training = self.bundle.training
+        return Run(
+            run_id=identity,
+            as_of=as_of,
+            bundle_digest=self.bundle.digest,
+            model_version=self.model_version,
+            setting=training["setting"],
+            horizon_days=training["horizon_days"],
+            currency=training["currency"],
+            value_basis="revenue",
+            customers=0,
+            preceding=preceding.run_id if preceding else None,
+        )
+
+    def _score(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Scores:
+        steps = self.bundle.steps("duckdb")
+        match_refunds(connection, steps)
+        if put_everybody_on_spine(connection, cutoff) == 0:
+            raise InputError("nobody is known before this as_of; give a later one with --as-of")
+        reader = connection.execute(steps["features"]).to_arrow_reader(BATCH_ROWS)
+        table = pa.Table.from_batches(list(self._forecast(reader))).sort_by("customer_id")
+        grid = quantile_grid(_numbers(table, "churn_risk"))
+        ranks = percentile(grid, _numbers(table, "churn_risk"))
+        table = table.append_column("churn_risk_percentile", pa.array(ranks, from_pandas=True))
+        return Scores(table.select(SCHEMA.names).cast(SCHEMA), grid)
+
+    def _forecast(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        estimator = self.bundle.estimator()
+        training = self.bundle.training
+        for batch in reader:
+            columns = {name: _numbers(batch, name) for name in self.bundle.feature_names}
+            ordered = ~np.isnan(columns["orders_all"])
+            outputs = estimator.forecast({name: values[ordered] for name, values in columns.items()})
+            grades = confidence(
+                columns["orders_all"],
+                columns["tenure_days"],
+                horizon_days=training["horizon_days"],
+                was_judged=training["was_judged"],
+            )
+            yield pa.record_batch(
+                {
+                    "customer_id": batch["customer_id"],
+                    **{name: _where(ordered, outputs[name]) for name in OUTPUTS},
+                    "historic_value": pa.array(columns["spend_all"], from_pandas=True),
+                    "confidence": pa.array(grades, pa.string()),
+                }
+            )
+
+
+def _numbers(rows: pa.RecordBatch | pa.Table, name: str) -> Vector:
+    return np.asarray(rows.column(name).cast(pa.float64()).to_pandas())
+
+
+def _where(present: Vector, values: Vector) -> pa.Array:
+    full = np.full(len(present), np.nan)
+    full[present] = values
+    return pa.array(full, from_pandas=True)

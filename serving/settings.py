@@ -1,0 +1,29 @@
+"""The ``[serving]`` table of the configuration."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from features.configuration import Configuration, Section
+
+
+class ServingSettings(Section):
+    """Where runs are kept.
+
+    Parameters
+    ----------
+    store
+        A database url (``postgresql://...`` or ``sqlite:///...``); by default ``store.db`` in the workspace.
+    keep_runs
+        How many of the latest runs keep their scores; older ones keep their facts only.
+    """
+
+    store: Annotated[str, Field(min_length=1)] | None = None
+    keep_runs: Annotated[int, Field(ge=1)] = 30
+
+
+def store_of(configuration: Configuration) -> Path | str:
+    """Return where the store of a project lies."""
+    settings = configuration.section("serving", ServingSettings)
+    return settings.store or configuration.project.workspace / "store.db"

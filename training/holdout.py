@@ -1,0 +1,85 @@
+"""Held-out origins: every recipe is taught on what was known there, and judged by what then happened."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import pandas as pd
+from sklearn.base import clone
+
+from models.bundle import Bundle
+from models.estimator import ForecastEstimator
+from training.history import History
+
+ORIGINS = 2
+"""Held-out windows, one horizon each, back to back before `as_of`."""
+
+Progress = Callable[[str], None]
+
+
+def held_out_origins(history: History, as_of: datetime) -> list[datetime]:
+    """Return the origins to judge at, latest first; empty when the history is too short for any.
+
+    Each has its labels known at `as_of` and at least one labelled snapshot before it.
+    """
+    horizon = timedelta(days=history.plan.horizon_days)
+    candidates = (as_of - horizon * number for number in range(1, ORIGINS + 1))
+    return [origin for origin in candidates if history.cutoffs(origin)]
+
+
+def forecasts(
+    history: History,
+    recipes: Mapping[str, ForecastEstimator],
+    *,
+    origins: list[datetime],
+    known_by: datetime,
+    progress: Progress,
+) -> pd.DataFrame:
+    """Teach and forecast at every origin.
+
+    Parameters
+    ----------
+    known_by
+        The truth is what was known at this instant.
+
+    Returns
+    -------
+    One row per origin, customer and model: ``origin``, ``customer_id``, ``model``, the forecast, and
+    the truth ``orders`` and ``value``.
+    """
+    parts = []
+    for origin in origins:
+        frame, labels = history.lesson(origin)
+        truth = history.labels(origin, known_by=known_by)
+        for name, recipe in recipes.items():
+            progress(f"{name}, held out from {origin:%Y-%m-%d}")
+            fitted = clone(recipe).fit(frame, labels)
+            parts.append(_judged(fitted, history.snapshot(origin), truth, origin, name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def champion_forecasts(
+    history: History, champion: Bundle, *, origins: list[datetime], known_by: datetime, name: str
+) -> pd.DataFrame:
+    """Forecast by the champion: as it is where it knew nothing of the held-out window, else taught anew.
+
+    Parameters
+    ----------
+    history
+        With the features of the champion's own plan.
+    """
+    trained_at = datetime.fromisoformat(champion.training["as_of"])
+    parts = []
+    for origin in origins:
+        estimator = champion.estimator()
+        if trained_at > origin:
+            estimator = clone(estimator).fit(*history.lesson(origin))
+        truth = history.labels(origin, known_by=known_by)
+        parts.append(_judged(estimator, history.snapshot(origin), truth, origin, name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _judged(
+    estimator: ForecastEstimator, frame: pd.DataFrame, truth: pd.DataFrame, origin: datetime, name: str
+) -> pd.DataFrame:
+    forecast = estimator.predict(frame).drop(columns="clv")
+    return forecast.join(truth).assign(origin=origin, model=name).reset_index(names="customer_id")
