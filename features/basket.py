@@ -81,7 +81,7 @@ def features(t: ir.Table) -> dict[str, ir.Value]:
 
     Returns
     -------
-    Per customer and `as_of`: lines and units of orders, ``spend_per_line``, counts and amounts of
+    Per customer and `as_of`: lines of orders, ``spend_per_line``, counts and amounts of
     refunds (0 without any; ``refund_days_since`` null), ``refund_share`` of the amount purchased.
     """
     orders = t.orders_all.nullif(0)
@@ -98,12 +98,18 @@ def features(t: ir.Table) -> dict[str, ir.Value]:
         "lines_90d": t.lines_90d,
         "lines_365d": t.lines_365d,
         "lines_per_order": t.lines_all.cast("float64") / orders,
-        "units_per_order": t._units.cast("float64") / SCALE / orders,
-        "units_365d": t._units_365d.cast("float64") / SCALE,
         "spend_per_line": t._spend_all.cast("float64") / SCALE / t.lines_all.nullif(0),
         "refunds_all": t.refunds_all,
         "refund_days_since": t.refund_days_since,
         "refund_share": t._refunded_all.cast("float64") / t._amount.nullif(0),
+    }
+
+
+def unit_features(t: ir.Table) -> dict[str, ir.Value]:
+    """Derive ``units_per_order`` and ``units_365d``: quantities bought and not taken back."""
+    return {
+        "units_per_order": t._units.cast("float64") / SCALE / t.orders_all.nullif(0),
+        "units_365d": t._units_365d.cast("float64") / SCALE,
     }
 
 

@@ -53,10 +53,10 @@ def refund_candidates(lines: ir.Table, *, cancellation_prefix: str) -> ir.Table:
 
     Returns
     -------
-    One row per such line: what it is matched by, ``told_day`` (for a refund that bears the number of
-    an order known before: the day of that order), and ``turn``, which orders lines by when they became
-    known. A line that became known at an instant is known at an `as_of` of that instant only if it
-    happened before, hence the half step between the two.
+    One row per such line: what it is matched by, ``told_at`` and ``told_day`` (for a refund that bears
+    the number of an order known before: when that order was placed, by its line known first), and
+    ``turn``, which orders lines by when they became known. A line that became known at an instant is
+    known at an `as_of` of that instant only if it happened before, hence the half step between the two.
     """
     known_at = ibis.greatest(lines.ordered_at, lines.ingested_at)
     number = lines.order_id
@@ -64,6 +64,7 @@ def refund_candidates(lines: ir.Table, *, cancellation_prefix: str) -> ir.Table:
     events = lines.select(
         "line",
         "customer_id",
+        "ordered_at",
         "day",
         "is_return",
         "is_purchase",
@@ -77,12 +78,14 @@ def refund_candidates(lines: ir.Table, *, cancellation_prefix: str) -> ir.Table:
     touched = events.join(returns.select("customer_id", "product").distinct(), ["customer_id", "product"])
     numbers = returns.filter(returns.number.notnull()).select("customer_id", "number").distinct()
     orders = events.filter(events.is_purchase == 1).join(numbers, ["customer_id", "number"])
-    first = orders.group_by("customer_id", "number").aggregate(
-        told_day=orders.day.min(), told_turn=orders.turn.min()
+    joined = touched.left_join(_known_first(orders), ["customer_id", "number"])
+    together = (joined.told_turn == joined.turn) & (joined.told_at <= joined.ordered_at)
+    told = (joined.is_return == 1) & ((joined.told_turn < joined.turn) | together)
+    return joined.select(
+        *events.columns,
+        told_at=told.ifelse(joined.told_at, ibis.null("int64")),
+        told_day=told.ifelse(joined.told_day, ibis.null("int64")),
     )
-    joined = touched.left_join(first, ["customer_id", "number"])
-    told = (joined.is_return == 1) & (joined.told_turn <= joined.turn)
-    return joined.select(*events.columns, told_day=told.ifelse(joined.told_day, ibis.null("int64")))
 
 
 def refund_matches(candidates: ir.Table) -> ir.Table:
@@ -90,20 +93,23 @@ def refund_matches(candidates: ir.Table) -> ir.Table:
 
     A refund that bears the number of an earlier order belongs to that order and takes back its line
     of the same product, quantity and price. Any other refund takes back the customer's newest line of
-    the same product, quantity and price that is not yet taken back. Of two refunds that would take
-    back the same line, the one known first does.
+    the same product, quantity and price that no other such refund has taken back. Of two refunds that
+    would take back the same line, one by number and one by likeness, the one known first does; the
+    other stays without an order.
 
     Returns
     -------
-    One row per matched refund: its ``line``, ``order_day`` (the calendar day of the order that it
-    belongs to) and ``cancels`` (1 if it takes back one whole line).
+    One row per matched refund: its ``line``, ``order_at`` and ``order_day`` (instant and calendar day of
+    the order that it belongs to) and ``cancels`` (1 if it takes back one whole line).
     """
     told = candidates.told_day.notnull()
     lines, by_number = _levelled(candidates, "number", told, (*SAME_LINE, "number"))
     lines, by_likeness = _levelled(lines, "likeness", ~told, SAME_LINE)
     lines = lines.mutate(
+        number_at=lines.ordered_at.lag().over(by_number),
         number_day=lines.day.lag().over(by_number),
         number_turn=lines.turn.lead().over(by_number),
+        like_at=lines.ordered_at.lag().over(by_likeness),
         like_day=lines.day.lag().over(by_likeness),
         like_turn=lines.turn.lead().over(by_likeness),
     )
@@ -115,11 +121,13 @@ def refund_matches(candidates: ir.Table) -> ir.Table:
 
 
 def led_back(lines: ir.Table, matches: ir.Table) -> ir.Table:
-    """Add ``order_day`` (null for a refund without an order) and ``cancels`` to every line."""
+    """Add ``order_at``, ``order_day`` (null for a refund without an order) and ``cancels`` to every line."""
     joined = lines.left_join(matches, lines.line == matches.line, rname="matched_{name}")
-    own_day = (joined.is_return == 1).ifelse(ibis.null("int64"), joined.day)
+    refund = joined.is_return == 1
     return joined.drop("matched_line").mutate(
-        order_day=ibis.coalesce(joined.order_day, own_day), cancels=joined.cancels.fill_null(0)
+        order_at=refund.ifelse(joined.order_at, joined.ordered_at),
+        order_day=refund.ifelse(joined.order_day, joined.day),
+        cancels=joined.cancels.fill_null(0),
     )
 
 
@@ -135,6 +143,17 @@ def _excluded(orders: ir.Table, exclude: Mapping[str, Sequence[str]]) -> ir.Bool
     return ibis.or_(*hits)
 
 
+def _known_first(orders: ir.Table) -> ir.Table:
+    """Keep of every order the line known first: what is added to an order later moves no refund."""
+    turns = ibis.row_number().over(
+        group_by=["customer_id", "number"], order_by=["turn", "ordered_at", "line"]
+    )
+    first = orders.mutate(place=turns).filter(lambda t: t.place == 0)
+    return first.select(
+        "customer_id", "number", told_turn=first.turn, told_at=first.ordered_at, told_day=first.day
+    )
+
+
 def _levelled(
     lines: ir.Table, name: str, refunds: ir.BooleanValue, keys: Sequence[str]
 ) -> tuple[ir.Table, LegacyWindowBuilder]:
@@ -142,7 +161,7 @@ def _levelled(
     part, level = f"{name}_part", f"{name}_level"
     takes_part = (lines.is_purchase == 1) | ((lines.is_return == 1) & refunds)
     lines = lines.mutate(**{part: takes_part.ifelse(1, 0)})
-    order = ["turn", "is_return", "line"]
+    order = ["turn", "ordered_at", "is_return", "number", "line"]
     so_far = ibis.window(group_by=[*keys, part], order_by=order, rows=(None, 0))
     height = (1 - 2 * lines.is_return).sum().over(so_far)
     lines = lines.mutate(**{level: height + lines.is_return})
@@ -160,6 +179,7 @@ def _settled(refunds: ir.Table) -> ir.Table:
     told, has_line = matched.told_day.notnull(), matched.number_day.notnull()
     return matched.select(
         "line",
+        order_at=told.ifelse(ibis.coalesce(matched.number_at, matched.told_at), matched.like_at),
         order_day=told.ifelse(ibis.coalesce(matched.number_day, matched.told_day), matched.like_day),
         cancels=(has_line | ~told).ifelse(1, 0),
     )

@@ -18,12 +18,17 @@ class LiveEngine:
     ----------
     steps
         The ``sqlite`` texts of a feature plan, ``features`` last.
+    attributes
+        The columns that follow those of the contract in rows of ``customers``: the plan's attributes.
     """
 
-    def __init__(self, steps: Mapping[str, str]) -> None:
+    def __init__(self, steps: Mapping[str, str], *, attributes: Sequence[str] = ()) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._connection.create_function("_IBIS_REGEX_SEARCH", 2, _found, deterministic=True)
-        self._inserts = {name: self._create(name, table.staged) for name, table in TABLES.items()}
+        self._inserts = {
+            name: self._create(name, [*table.staged, *(attributes if table.open_ended else ())])
+            for name, table in TABLES.items()
+        }
         self._create("spine", ("customer_id", "as_of", "as_of_day", "as_of_month", "subject"))
         for name, text in steps.items():
             if name != "features":
@@ -60,8 +65,9 @@ class LiveEngine:
         finally:
             execute("ROLLBACK")
 
-    def _create(self, name: str, columns: Sequence[str] | Mapping[str, object]) -> str:
-        self._connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+    def _create(self, name: str, columns: Sequence[str]) -> str:
+        quoted = ['"' + column.replace('"', '""') + '"' for column in columns]
+        self._connection.execute(f"CREATE TABLE {name} ({', '.join(quoted)})")
         return f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})"
 
 

@@ -1,13 +1,16 @@
 """Which features a model sees, and the SQL that makes them, once for every engine."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
-from features import basket, rhythm, season, trend, volume
+from features import attributes, basket, contacts, feedback, rhythm, season, trend, volume
+from features.attributes import Attribute
 from features.days import SUBJECT, known, order_days, unbound_spine
+from features.errors import InputError
 from features.lines import (
     led_back,
     purchases_and_refunds,
@@ -35,6 +38,14 @@ class FeaturePlan:
         Per column of ``orders`` the values of lines that are no purchases.
     cancellation_prefix
         What stands before an order's number in the number of its cancellation.
+    interaction_kinds
+        The kinds of ``interactions`` that are counted.
+    feedback_kinds, feedback_topics
+        The kinds and topics of ``feedback`` that are counted.
+    attributes
+        The columns of ``customers`` that are features.
+    knows_joining
+        Whether ``customers`` tells when each joined.
     """
 
     horizon_days: int
@@ -42,6 +53,11 @@ class FeaturePlan:
     mixes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exclude: dict[str, tuple[str, ...]] = field(default_factory=dict)
     cancellation_prefix: str = "C"
+    interaction_kinds: tuple[str, ...] = ()
+    feedback_kinds: tuple[str, ...] = ()
+    feedback_topics: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    knows_joining: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain data."""
@@ -50,11 +66,18 @@ class FeaturePlan:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "FeaturePlan":
         """Restore a plan from plain data."""
-        lists = {
+        maps = {
             name: {column: tuple(values) for column, values in plain[name].items()}
             for name in ("mixes", "exclude")
         }
-        return cls(**plain | lists | {"order_columns": tuple(plain["order_columns"])})
+        lists = {name: tuple(values) for name, values in plain.items() if isinstance(values, list | tuple)}
+        known = tuple(Attribute.from_json(each) for each in plain.get("attributes", ()))
+        return cls(**plain | lists | maps | {"attributes": known})
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The columns of ``customers`` beyond those of the contract that the steps read, in order."""
+        return tuple(each.name for each in self.attributes)
 
     def expressions(self) -> dict[str, ir.Table]:
         """Return the steps in order, each over the canonical tables, the spine, earlier steps."""
@@ -87,28 +110,65 @@ class FeaturePlan:
         return list(self.expressions()["features"].columns[2:])
 
     def _features(self, lines: ir.Table) -> ir.Table:
-        spine = unbound_spine()
-        seen = known(lines, spine, clock="ordered_at")
-        summaries = [self._order_summary(order_days(seen)), basket.line_summary(seen, self.mixes)]
-        if "product_id" in self.order_columns:
-            summaries.append(basket.product_summary(seen))
-        joined = spine
-        for summary in summaries:
+        joined = spine = unbound_spine()
+        for summary in self._summaries(lines, spine):
             joined = joined.left_join(summary, SUBJECT, rname="right_{name}").drop(f"right_{SUBJECT}")
-        themes = [
-            volume.features(joined),
-            rhythm.features(joined),
-            trend.features(joined),
-            season.features(joined),
-            basket.features(joined),
-            basket.mix_features(joined, self.mixes),
-        ]
-        if "discount" in self.order_columns:
-            themes.append(basket.discount_features(joined))
+        values: dict[str, ir.Value] = {}
+        for theme in self._themes(joined):
+            twice = theme.keys() & values.keys()
+            if twice:
+                raise InputError(
+                    f"two features are named {min(twice)!r}; rename a value or column of a source"
+                )
+            values |= theme
+        return joined.select(
+            "customer_id", "as_of", **{name: value.cast("float64") for name, value in values.items()}
+        )
+
+    def _summaries(self, lines: ir.Table, spine: ir.Table) -> Iterator[ir.Table]:
+        """Yield one aggregate per table; by product needs its own."""
+        seen = known(lines, spine, clock="ordered_at")
+        yield self._order_summary(order_days(seen))
+        yield basket.line_summary(seen, self.mixes)
         if "product_id" in self.order_columns:
-            themes.append(basket.product_features(joined))
-        values = {name: value.cast("float64") for theme in themes for name, value in theme.items()}
-        return joined.select("customer_id", "as_of", **values)
+            yield basket.product_summary(seen)
+        if self.interaction_kinds:
+            events = known(contacts.unbound_interactions(), spine, clock="occurred_at")
+            yield contacts.summary(events, self.interaction_kinds)
+        if self._has_feedback:
+            events = known(feedback.unbound_feedback(), spine, clock="occurred_at")
+            yield feedback.summary(events, kinds=self.feedback_kinds, topics=self.feedback_topics)
+        if self._has_customers:
+            customers = attributes.unbound_customers(self.attributes)
+            yield attributes.summary(customers, spine, self.attributes)
+
+    def _themes(self, t: ir.Table) -> Iterator[dict[str, ir.Value]]:
+        yield volume.features(t)
+        yield rhythm.features(t)
+        yield trend.features(t)
+        yield season.features(t)
+        yield basket.features(t)
+        yield basket.mix_features(t, self.mixes)
+        if "quantity" in self.order_columns:
+            yield basket.unit_features(t)
+        if "discount" in self.order_columns:
+            yield basket.discount_features(t)
+        if "product_id" in self.order_columns:
+            yield basket.product_features(t)
+        if self.interaction_kinds:
+            yield contacts.features(t, self.interaction_kinds)
+        if self._has_feedback:
+            yield feedback.features(t, kinds=self.feedback_kinds, topics=self.feedback_topics)
+        if self._has_customers:
+            yield attributes.features(t, self.attributes, knows_joining=self.knows_joining)
+
+    @property
+    def _has_feedback(self) -> bool:
+        return bool(self.feedback_kinds or self.feedback_topics)
+
+    @property
+    def _has_customers(self) -> bool:
+        return bool(self.attributes) or self.knows_joining
 
     def _order_summary(self, days: ir.Table) -> ir.Table:
         return days.group_by(SUBJECT).aggregate(

@@ -3,6 +3,8 @@
 import ibis.expr.types as ir
 
 BLOCK_DAYS = 30
+MONDAY = 70_003
+"""Makes days count from a Monday long ago: no remainder is negative, which engines take differently."""
 
 
 def measures(days: ir.Table) -> dict[str, ir.Value]:
@@ -10,7 +12,7 @@ def measures(days: ir.Table) -> dict[str, ir.Value]:
     recent = days.age <= 365
     block = days.age // BLOCK_DAYS
     new_block = days.gap.isnull() | (block != (days.age + days.gap) // BLOCK_DAYS)
-    weekend = (days.day + 3) % 7 >= 5
+    weekend = (days.day + MONDAY) % 7 >= 5
     return {
         "gap_max_days": days.gap.max(),
         "gap_min_days": days.gap.min(),

@@ -62,6 +62,7 @@ def postgres_url(new_postgres: Callable[[], str]) -> str:
 
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
+PLANS: dict[str, tuple[dict[str, dict[str, str]], list[str]]] = {}
 SQL_TYPES = {"string": "VARCHAR", "float64": "DOUBLE", "int64": "BIGINT"}
 
 
@@ -73,25 +74,36 @@ class Engine:
 
     def __init__(self, dialect: str) -> None:
         self.dialect = dialect
-        self._plans: dict[str, tuple[dict[str, dict[str, str]], list[str]]] = {}
-        self._live: dict[str, LiveEngine] = {}
         self._connection = duckdb.connect(config={"threads": 1})
 
     def __call__(self, plan: FeaturePlan, *, as_of: str | int, **records: Any) -> dict[str, float | None]:
-        key = json.dumps(plan.to_json())
-        if key not in self._plans:
-            self._plans[key] = plan.sql(), plan.names()
-        texts, names = self._plans[key]
+        texts, names = self._compiled(plan)
         rows = {name: staged_rows(plan, name, given) for name, given in records.items()}
         if self.dialect == "sqlite":
-            if key not in self._live:
-                self._live[key] = LiveEngine(texts["sqlite"], attributes=plan.attribute_names)
-            values = self._live[key].features(rows, "a", cutoff(as_of))
+            live = LiveEngine(texts["sqlite"], attributes=plan.attribute_names)
+            values = live.features(rows, "a", cutoff(as_of))
         else:
             load(self._connection, plan, rows)
             put_on_spine(self._connection, "SELECT 'a' AS customer_id", cutoff(as_of))
             values = self._spark(texts) if self.dialect == "databricks" else self._duckdb(texts["duckdb"])
         return dict(zip(names, values, strict=True))
+
+    def close(self) -> None:
+        self._connection.close()
+        del self._connection
+
+    def matches(self, plan: FeaturePlan, orders: Sequence[Mapping[str, Any]]) -> dict[int, tuple[int, int]]:
+        """Return by refund line the day of its order and whether it takes back one whole line."""
+        load(self._connection, plan, {"orders": staged_rows(plan, "orders", orders)})
+        match_refunds(self._connection, self._compiled(plan)[0]["duckdb"])
+        found = self._connection.execute("SELECT line, order_day, cancels FROM matches").fetchall()
+        return {line: (day, cancels) for line, day, cancels in found}
+
+    def _compiled(self, plan: FeaturePlan) -> tuple[dict[str, dict[str, str]], list[str]]:
+        key = json.dumps(plan.to_json())
+        if key not in PLANS:
+            PLANS[key] = plan.sql(), plan.names()
+        return PLANS[key]
 
     def _duckdb(self, steps: Mapping[str, str]) -> Sequence[float | None]:
         match_refunds(self._connection, steps)
@@ -156,31 +168,33 @@ def load(connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, rows: Records
             )
 
 
-ENGINES: dict[str, Engine] = {}
-
-
-def engine_of(dialect: str) -> Engine:
-    return ENGINES.setdefault(dialect, Engine(dialect))
+@pytest.fixture(scope="session")
+def engines() -> Iterator[dict[str, Engine]]:
+    """The engines by dialect."""
+    made = {dialect: Engine(dialect) for dialect in ("duckdb", "sqlite", "databricks")}
+    yield made
+    for each in made.values():
+        each.close()
 
 
 @pytest.fixture(params=["duckdb", "sqlite", "databricks"], scope="session")
-def engine(request: pytest.FixtureRequest) -> Engine:
+def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine:
     """One of the three engines that execute compiled features."""
     if request.param == "databricks":
         pytest.importorskip("pyspark", reason="pyspark is not installed (extra: spark)")
-    return engine_of(request.param)
+    return engines[request.param]
 
 
 @pytest.fixture(scope="session")
-def live() -> Engine:
+def live(engines: dict[str, Engine]) -> Engine:
     """The live engine."""
-    return engine_of("sqlite")
+    return engines["sqlite"]
 
 
 @pytest.fixture(scope="session")
-def batch() -> Engine:
+def batch(engines: dict[str, Engine]) -> Engine:
     """The batch engine."""
-    return engine_of("duckdb")
+    return engines["duckdb"]
 
 
 @pytest.fixture(scope="session")
