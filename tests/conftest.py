@@ -137,7 +137,7 @@ def staged_rows(plan: FeaturePlan, table: str, records: Sequence[Mapping[str, An
 
 def staged_row(plan: FeaturePlan, table: str, record: Mapping[str, Any], line: int) -> tuple[Any, ...]:
     contract = TABLES[table]
-    row = {"customer_id": "a", "line": line} | record
+    row = {"customer_id": "a"} | ({"line": line} if "line" in contract.staged else {}) | record
     for name, kind in contract.columns.items():
         if row.get(name) is not None and kind is Kind.TIME:
             row[name] = instant(row[name])
