@@ -1,0 +1,97 @@
+"""An evaluation as a table for the terminal."""
+
+import math
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from training.evaluation import MEASURES, Evaluation
+
+SECTIONS = (
+    ("Who comes back", ("auc", "log_loss", "calibration_error")),
+    ("Whose value is higher", ("gini", "spearman", "top_decile_share")),
+    ("How much it is", ("tweedie_deviance", "mean_absolute_error", "total_bias")),
+)
+AT_ORIGINS = ("auc", "log_loss", "gini")
+INTERVAL = ("low", "high")
+RANGE = ("lowest_origin", "highest_origin")
+PERCENT = ("total_bias",)
+SHORT_BELOW = 1.0
+DASH = MISSING = "\N{EN DASH}"
+UP, DOWN = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
+FIRST_COLUMN, NARROWEST = 21, 18
+
+
+def render(evaluation: Evaluation) -> Table:
+    """Lay an evaluation out within 100 columns: a section per question, a row per model.
+
+    A cell is the estimate and its 95% interval, ``.812 (.803-.821)``; the best of a column is bold. With
+    several origins, a last section has the lowest and highest estimates at single origins.
+    """
+    page = Table.grid()
+    for title, metrics in SECTIONS:
+        page.add_row(_section(evaluation.table, title, metrics, INTERVAL))
+        page.add_row()
+    if evaluation.origins > 1:
+        page.add_row(_section(evaluation.table, "Lowest\N{EN DASH}highest origin", AT_ORIGINS, RANGE))
+        page.add_row()
+    page.add_row(
+        f"{UP} high is good, {DOWN} low is good. In brackets: 95% intervals, {evaluation.resamples:,} "
+        f"bootstrap resamples of {evaluation.customers:,} customers; held-out origins: {evaluation.origins}."
+    )
+    return page
+
+
+def _section(table: pd.DataFrame, title: str, metrics: tuple[str, ...], limits: tuple[str, str]) -> Table:
+    section = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    names = table["model"].unique()
+    section.add_column(title, overflow="fold", min_width=max(FIRST_COLUMN, *map(len, names)))
+    for metric in metrics:
+        section.add_column(_heading(metric), min_width=NARROWEST)
+    best = [_best(table, metric) for metric in metrics]
+    for model in names:
+        rows = table[table["model"] == model].set_index("metric")
+        cells = [_cell(metric, rows.loc[metric], limits) for metric in metrics]
+        styles = ["bold" if model in winners else "" for winners in best]
+        section.add_row(Text(model), *map(Text, cells, styles))
+    return section
+
+
+def _heading(metric: str) -> str:
+    measure = MEASURES[metric]
+    arrow = {measure.highest: f" {UP}", measure.lowest: f" {DOWN}"}.get(measure.best, "")
+    return f"{measure.title}{arrow}"
+
+
+def _best(table: pd.DataFrame, metric: str) -> set[str]:
+    estimates = table[table["metric"] == metric].set_index("model")["estimate"].dropna()
+    distance = (estimates - MEASURES[metric].best).abs()
+    return set(distance.index[distance == distance.min()])
+
+
+def _cell(metric: str, row: pd.Series, limits: tuple[str, str]) -> str:
+    low, high = (_number(metric, row[limit]) for limit in limits)
+    joint = " to " if metric in PERCENT else DASH
+    spread = "" if MISSING in (low, high) else f"{low}{joint}{high}"
+    if limits == RANGE:
+        return spread or MISSING
+    estimate = _number(metric, row["estimate"])
+    return f"{estimate} ({spread})" if spread else estimate
+
+
+def _number(metric: str, number: float) -> str:
+    if math.isnan(number):
+        return MISSING
+    if metric in PERCENT:
+        return f"{number:+.1%}"
+    if MEASURES[metric].highest == 1:
+        return f"{number:.3f}".replace("0.", ".", 1)
+    return amount(number)
+
+
+def amount(number: float) -> str:
+    """Write a number with three significant digits, and none before the point below 1."""
+    digits = 2 if number == 0 else max(0, 2 - math.floor(math.log10(abs(number))))
+    text = f"{number:,.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(number) < SHORT_BELOW else text
