@@ -1,0 +1,121 @@
+"""Which model serves: the champion stays until another is better beyond chance."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from training.evaluation import Gain, paired_gain
+from training.panel import Panel
+
+TITLES = {"log_loss": "log loss", "tweedie_deviance": "Tweedie deviance", "gini": "Gini"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a model is to be.
+
+    Attributes
+    ----------
+    name
+        The model that the verdict is about: the candidate, or the first champion.
+    alias
+        What it becomes.
+    reason
+        Why, in one sentence.
+    gains
+        Its paired gains over the champion, or over the next best when it is the first.
+    """
+
+    name: str
+    alias: Literal["champion", "challenger"]
+    reason: str
+    gains: tuple[Gain, ...]
+
+
+def decide(frame: pd.DataFrame, candidate: str, champion: str | None, *, seed: int = 0) -> Verdict:
+    """Decide between the candidate and the champion on the same held-out rows.
+
+    Without a champion, the model of the lowest log loss becomes it, be it a baseline. Later, the candidate
+    replaces the champion only if it is better beyond chance for churn (the paired 95% interval of its gain
+    in log loss lies above zero) or for value (the same in Tweedie deviance, and the Gini not worse beyond
+    chance), and worse beyond chance in neither.
+
+    Parameters
+    ----------
+    frame
+        That of `training.evaluation.evaluate`, with the candidate, the champion if there is one, and the
+        baselines.
+    candidate, champion
+        Names in the frame's ``model``; the champion is None at first.
+
+    Raises
+    ------
+    ValueError
+        If the models do not stand on the same origins and customers.
+    """
+    if champion is None:
+        return _first(frame, candidate, seed=seed)
+    if _identical(frame, candidate, champion):
+        reason = (
+            f"{candidate} forecasts the same as the champion {champion} for everybody, so the champion stays."
+        )
+        return Verdict(candidate, "challenger", reason, ())
+    gains = _gains(frame, candidate, champion, seed=seed)
+    churn, deviance, gini = gains
+    better = [churn] * churn.better + [deviance] * (deviance.better and not gini.worse)
+    worse = [gain for gain in gains if gain.worse]
+    if better and not worse:
+        reason = f"{candidate} replaces {champion}: it is better beyond chance in {_tell(better)}."
+        return Verdict(candidate, "champion", reason, gains)
+    return Verdict(candidate, "challenger", _why_not(candidate, champion, better, worse), gains)
+
+
+def _first(frame: pd.DataFrame, candidate: str, *, seed: int) -> Verdict:
+    """Make the model of the lowest log loss champion; the candidate if it is among equals."""
+    sheets = Panel.of(frame).sheets
+    losses = {model: float(sheet.log_losses.mean()) for model, sheet in sheets.items()}
+    order = sorted(losses, key=lambda model: (losses[model], model != candidate, model))
+    best, after = order[0], order[1:2]
+    what = f"{best} has the lowest log loss on the held-out rows ({losses[best]:.4f}"
+    rivals = f" against {losses[after[0]]:.4f} of {after[0]}" if after else ""
+    baseline = (
+        "" if best == candidate else f", although it is a baseline; {candidate} has {losses[candidate]:.4f}"
+    )
+    gains = _gains(frame, best, after[0], seed=seed) if after else ()
+    reason = f"There was no champion yet, and {what}{rivals}){baseline}."
+    return Verdict(best, "champion", reason, gains)
+
+
+def _gains(frame: pd.DataFrame, model: str, rival: str, *, seed: int) -> tuple[Gain, Gain, Gain]:
+    return (
+        paired_gain(frame, model, rival, "log_loss", seed=seed),
+        paired_gain(frame, model, rival, "tweedie_deviance", seed=seed),
+        paired_gain(frame, model, rival, "gini", seed=seed),
+    )
+
+
+def _why_not(candidate: str, champion: str, better: list[Gain], worse: list[Gain]) -> str:
+    """Say what keeps the candidate a challenger."""
+    stays = f"{candidate} does not replace {champion}: it is"
+    if better:
+        return f"{stays} better beyond chance in {_tell(better)}, but worse in {_tell(worse)}."
+    if worse:
+        return f"{stays} worse beyond chance in {_tell(worse)}."
+    return f"{stays} better beyond chance neither in log loss nor in Tweedie deviance."
+
+
+def _identical(frame: pd.DataFrame, model: str, rival: str) -> bool:
+    """Whether two models forecast the same churn_risk and expected_value for every row."""
+    panel = Panel.of(frame[frame["model"].isin([model, rival])])
+    ours, theirs = panel.sheets[model], panel.sheets[rival]
+    return np.array_equal(ours.risk, theirs.risk) and np.array_equal(ours.value, theirs.value)
+
+
+def _tell(gains: list[Gain]) -> str:
+    """Name gains with their intervals: "log loss (+0.0124, 95% interval +0.0101 to +0.0147)"."""
+    return ", ".join(
+        f"{TITLES[gain.metric]} ({gain.estimate:+.4g}, 95% interval {gain.low:+.4g} to {gain.high:+.4g})"
+        for gain in gains
+    )
