@@ -1,0 +1,128 @@
+"""A look at what the staged tables hold, from which the feature plan follows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import duckdb
+import ibis
+
+from features.attributes import Attribute
+from features.contract import CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind, Table, slug
+from features.instants import Cutoff
+from features.lines import purchases_and_refunds, unbound_orders
+from features.parsing import identifier
+from features.plan import FeaturePlan
+from features.sources import CustomersSource, OrdersSource, Source
+
+MIXED = ("category", "channel", "payment_method")
+MIX_VALUES, CONTACT_KINDS, FEEDBACK_VALUES, ATTRIBUTE_VALUES = 8, 12, 8, 50
+OPTIONAL = [name for name in ORDERS.columns if name not in (*ORDERS.required, "is_return", "ingested_at")]
+KINDS = {"VARCHAR": Kind.TEXT, "DOUBLE": Kind.NUMBER, "BIGINT": Kind.FLAG}
+
+
+def plan_features(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, Source],
+    *,
+    horizon_days: int,
+    cutoff: Cutoff,
+) -> FeaturePlan:
+    """Plan the features that the staged tables allow, by what was known at the cutoff.
+
+    The main values (8 of each mix, 12 kinds of interactions, 8 kinds and 8 topics of feedback) are those
+    of most rows; of equally frequent ones the first by name. A column of orders with fewer than two
+    values makes no mix, a text with more than 50 values no attribute.
+
+    Parameters
+    ----------
+    connection
+        With the staged tables.
+    sources
+        As configured: they say which lines are no purchases, how cancellations are numbered, and which
+        attributes never change.
+    """
+    look = _Look(connection, cutoff)
+    orders = cast("OrdersSource", sources[ORDERS.name])
+    exclude = {column: tuple(values) for column, values in orders.exclude.items()}
+    purchases = look.purchases(exclude)
+    mixes = {column: look.main_values(purchases, column, MIX_VALUES) for column in MIXED}
+    contacts, feedback = look.known(INTERACTIONS), look.known(FEEDBACK)
+    customers = sources.get(CUSTOMERS.name)
+    fixed = customers.fixed if isinstance(customers, CustomersSource) else ()
+    return FeaturePlan(
+        horizon_days=horizon_days,
+        order_columns=tuple(look.filled(purchases, OPTIONAL)),
+        mixes={column: values for column, values in mixes.items() if len(values) > 1},
+        exclude=exclude,
+        cancellation_prefix=orders.cancellation_prefix,
+        interaction_kinds=look.main_values(contacts, "kind", CONTACT_KINDS),
+        feedback_kinds=look.main_values(feedback, "kind", FEEDBACK_VALUES),
+        feedback_topics=look.main_values(feedback, "topic", FEEDBACK_VALUES),
+        attributes=tuple(look.attributes(fixed)),
+        knows_joining=bool(look.filled(look.known(CUSTOMERS), ["joined_at"])),
+    )
+
+
+class _Look:
+    """Questions to the staged tables, each about what was known at the cutoff.
+
+    What is asked about is a relation in SQL, empty text for a table that is not there.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> None:
+        self._connection = connection
+        self._cutoff = cutoff
+        self._tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+
+    def known(self, table: Table) -> str:
+        if table.name not in self._tables:
+            return ""
+        known = f"coalesce(valid_from < {self._cutoff.micros}, TRUE)"
+        if table.clock:
+            known = f"{table.clock} < {self._cutoff.micros} AND ingested_at <= {self._cutoff.micros}"
+        return f"SELECT * FROM {table.name} WHERE {known}"
+
+    def purchases(self, exclude: Mapping[str, Sequence[str]]) -> str:
+        lines = ibis.to_sql(purchases_and_refunds(unbound_orders(), exclude=exclude), dialect="duckdb")
+        known = f"ordered_at < {self._cutoff.micros} AND ingested_at <= {self._cutoff.micros}"
+        return f"SELECT * FROM ({lines}) WHERE is_purchase = 1 AND {known}"
+
+    def filled(self, relation: str, columns: Sequence[str]) -> list[str]:
+        """Return the columns with any value."""
+        if not relation:
+            return []
+        counts = ", ".join(f"count({identifier(column)})" for column in columns)
+        found = self._connection.execute(f"SELECT {counts} FROM ({relation})").fetchall()[0]
+        return [column for column, count in zip(columns, found, strict=True) if count]
+
+    def main_values(self, relation: str, column: str, limit: int) -> tuple[str, ...]:
+        """Return the most frequent values; of two that would make one name only the first."""
+        names: dict[str, str] = {}
+        for value in self._values(relation, column):
+            names.setdefault(slug(value), value)
+        return tuple(names.values())[:limit]
+
+    def attributes(self, fixed: Sequence[str]) -> Iterator[Attribute]:
+        relation = self.known(CUSTOMERS)
+        if not relation:
+            return
+        dated = f"SELECT * FROM ({relation}) WHERE valid_from IS NOT NULL"
+        taken = set()
+        for name, kind, *_ in self._connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall():
+            telling = relation if name in fixed else dated
+            if name in CUSTOMERS.staged or slug(name) in taken or not self.filled(telling, [name]):
+                continue
+            values = self._values(telling, name) if KINDS[kind] is Kind.TEXT else ()
+            if len(values) <= ATTRIBUTE_VALUES:
+                taken.add(slug(name))
+                yield Attribute(name, KINDS[kind], tuple(values), fixed=name in fixed)
+
+    def _values(self, relation: str, column: str) -> list[str]:
+        if not relation:
+            return []
+        quoted = identifier(column)
+        rows = self._connection.execute(
+            f"SELECT {quoted} FROM ({relation}) WHERE {quoted} IS NOT NULL "
+            f"GROUP BY {quoted} ORDER BY count(*) DESC, {quoted}"
+        ).fetchall()
+        return [row[0] for row in rows]
