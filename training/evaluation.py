@@ -11,7 +11,7 @@ from models.likelihood import Vector
 from training import metrics
 from training.panel import Panel
 
-RESAMPLES = 250
+RESAMPLES = 200
 """Of an evaluation: its limits stand to a fifth of a standard error."""
 
 PAIRED_RESAMPLES = 1_000
