@@ -111,8 +111,8 @@ class FeaturePlan:
 
     def _features(self, lines: ir.Table) -> ir.Table:
         joined = spine = unbound_spine()
-        for summary in self._summaries(lines, spine):
-            joined = joined.left_join(summary, SUBJECT, rname="right_{name}").drop(f"right_{SUBJECT}")
+        for number, summary in enumerate(self._summaries(lines, spine)):
+            joined = joined.left_join(summary, SUBJECT, rname=f"{{name}}_{number}")
         values: dict[str, ir.Value] = {}
         for theme in self._themes(joined):
             twice = theme.keys() & values.keys()

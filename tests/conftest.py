@@ -74,14 +74,17 @@ class Engine:
 
     def __init__(self, dialect: str) -> None:
         self.dialect = dialect
+        self._live: dict[str, LiveEngine] = {}
         self._connection = duckdb.connect(config={"threads": 1})
 
     def __call__(self, plan: FeaturePlan, *, as_of: str | int, **records: Any) -> dict[str, float | None]:
         texts, names = self._compiled(plan)
         rows = {name: staged_rows(plan, name, given) for name, given in records.items()}
         if self.dialect == "sqlite":
-            live = LiveEngine(texts["sqlite"], attributes=plan.attribute_names)
-            values = live.features(rows, "a", cutoff(as_of))
+            steps = texts["sqlite"]
+            if steps["features"] not in self._live:
+                self._live[steps["features"]] = LiveEngine(steps, attributes=plan.attribute_names)
+            values = self._live[steps["features"]].features(rows, "a", cutoff(as_of))
         else:
             load(self._connection, plan, rows)
             put_on_spine(self._connection, "SELECT 'a' AS customer_id", cutoff(as_of))
