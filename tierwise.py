@@ -1,1 +1,175 @@
 """The front door: the command line, one thin command per job."""
+
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from features.configuration import Configuration
+from features.errors import InputError
+from features.instants import parse_as_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from serving.store import Store
+
+app = typer.Typer(
+    help="Which customers will come back, what each is worth, and why: from your own order lines.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+models_app = typer.Typer(help="The registered models.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+console = Console()
+complaints = Console(stderr=True, soft_wrap=True, highlight=False)
+logger = logging.getLogger("tierwise")
+
+File = Annotated[Path, typer.Option("-c", "--configuration", help="The project's tierwise.toml.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key: forecast.horizon_days=180.", metavar="KEY=VALUE"),
+]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The cutoff: a date or time, UTC.", metavar="D")]
+HERE = Path("tierwise.toml")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder for the new tierwise.toml.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Files of order lines.")] = None,
+) -> None:
+    """Write a commented tierwise.toml to start from, its columns guessed from the files given."""
+    from features.template import write_template
+
+    written = write_template(folder, files or [])
+    console.print(f"wrote {written}; look it over, then: tierwise check -c {written}")
+
+
+@app.command()
+def check(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> None:
+    """Read the sources, print the data-quality report and advise on the horizon."""
+    from features import horizon, quality
+    from features.batch import end_of_data, workplace
+    from features.staging import stage
+
+    configuration = _configuration(c, overrides)
+    workspace = configuration.project.workspace
+    with workplace(workspace) as connection:
+        report = stage(configuration, connection)
+        until = parse_as_of(as_of) if as_of else end_of_data(connection)
+        advice = horizon.horizon_advice(connection, as_of=until)
+    (workspace / "data_quality.json").write_text(report.to_json(), encoding="utf-8")
+    (workspace / "horizon.json").write_text(advice.to_json(), encoding="utf-8")
+    console.print(quality.render(report))
+    console.print(horizon.render(advice))
+    console.print(
+        f"recommended horizon: {advice.recommended} days; the reports lie in {workspace}, the rows that "
+        f"cannot be used in {workspace / 'quarantine'}"
+    )
+
+
+@app.command()
+def train(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> None:
+    """Take snapshots, judge all models on held-out periods, fit, register; the best becomes champion."""
+    from training.scoreboard import render
+    from training.train import train as run_training
+
+    configuration = _configuration(c, overrides)
+    done = run_training(configuration, as_of=parse_as_of(as_of) if as_of else None, progress=logger.info)
+    if done.evaluation is not None:
+        console.print(render(done.evaluation))
+    console.print(
+        f"version {done.version.version} ({done.facts['model']}, {done.facts['customers']:,} customers, "
+        f"{done.facts['snapshots']} labelled snapshots) is {done.verdict.alias}: {done.verdict.reason}"
+    )
+
+
+@app.command()
+def score(
+    c: File = HERE,
+    overrides: Overrides = None,
+    as_of: AsOf = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the scores to this Parquet file.")] = None,
+    allow_stale: Annotated[bool, typer.Option("--allow-stale", help="Score though data look late.")] = False,
+) -> None:
+    """Score everybody known at one as_of (default: now) and publish the run."""
+    from models.bundle import Bundle
+    from serving.scoring import ScoringJob
+    from training.train import registry_of
+
+    configuration = _configuration(c, overrides)
+    instant = parse_as_of(as_of) if as_of else datetime.now(UTC)
+    registry = registry_of(configuration)
+    champion = registry.find("champion")
+    bundle = Bundle.read(registry.fetch(champion.version))
+    with _store(configuration) as store:
+        job = ScoringJob(configuration, bundle, str(champion.version), store)
+        run = job.run(as_of=instant, out=out, allow_stale=allow_stale)
+    console.print(f"run {run.run_id}: {run.customers:,} customers as of {run.as_of:%Y-%m-%d %H:%M} UTC")
+
+
+@models_app.command("list")
+def list_models(c: File = HERE, overrides: Overrides = None) -> None:
+    """List the registered versions."""
+    from training.versions import render as render_versions
+    from training.train import registry_of
+
+    console.print(render_versions(registry_of(_configuration(c, overrides)).versions()))
+
+
+@models_app.command()
+def promote(version: int, c: File = HERE, overrides: Overrides = None) -> None:
+    """Make a version the champion."""
+    from training.train import registry_of
+
+    registry_of(_configuration(c, overrides)).promote(version)
+    console.print(f"version {version} is champion")
+
+
+@models_app.command()
+def rollback(c: File = HERE, overrides: Overrides = None) -> None:
+    """Bring the previous champion back."""
+    from training.train import registry_of
+
+    champion = registry_of(_configuration(c, overrides)).rollback()
+    console.print(f"version {champion.version} is champion again")
+
+
+def main() -> None:
+    """Run the command line: exit code 0 when done, 1 when it failed, 2 when the input is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logger.setLevel(logging.INFO)
+    try:
+        app()
+    except InputError as error:
+        complaints.print(f"tierwise: {error}", markup=False)
+        sys.exit(2)
+    except OSError as error:
+        complaints.print(f"tierwise: {error.filename or 'a file'}: {error.strerror or error}", markup=False)
+        sys.exit(1)
+
+
+def _configuration(file: Path, overrides: list[str] | None) -> Configuration:
+    return Configuration.read(file, overrides or (), os.environ)
+
+
+@contextmanager
+def _store(configuration: Configuration) -> "Iterator[Store]":
+    from serving.settings import store_of
+    from serving.store import Store
+
+    configuration.project.workspace.mkdir(parents=True, exist_ok=True)
+    with Store.open(store_of(configuration)) as store:
+        yield store
+
+
+if __name__ == "__main__":
+    main()

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 
-from features.instants import Cutoff
+from features.instants import EPOCH, Cutoff
 
 SPINE = "spine"
 MEMORY_LIMIT = "4GB"
@@ -24,6 +25,12 @@ def workplace(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
         finally:
             connection.close()
+
+
+def end_of_data(connection: duckdb.DuckDBPyConnection) -> datetime:
+    """Return 00:00 UTC of the day after the last order line."""
+    last = connection.execute("SELECT max(ordered_at) // 86400000000 FROM orders").fetchall()[0][0]
+    return EPOCH + timedelta(days=last + 1)
 
 
 def match_refunds(connection: duckdb.DuckDBPyConnection, steps: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from models.estimator import ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
-TREES = "trees"
+TREES = "trees + process"
 PROCESS_ALONE = "Pareto/NBD"
 """What is used where the history is too short for snapshots."""
 

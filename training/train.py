@@ -1,0 +1,185 @@
+"""The training job: stage, hold out, judge, decide, teach on everything, register."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import pandas as pd
+
+from features.batch import end_of_data, workplace
+from features.configuration import Configuration
+from features.errors import InputError
+from features.forecast_settings import ForecastSettings
+from features.instants import Cutoff
+from features.sources import read_sources
+from features.staging import stage
+from features.survey import plan_features
+from models.bundle import Bundle
+from models.estimator import ForecastEstimator
+from models.standing import quantile_grid
+from training.evaluation import Evaluation, evaluate
+from training.gate import Verdict, decide
+from training.golden import with_golden_histories
+from training.history import History
+from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
+from training.recipes import PROCESS_ALONE, TREES, recipes
+from training.record import training_run
+from training.registry import CHAMPION, Registry, Version
+
+SEED = 0
+SO_FAR = "champion so far"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training came to.
+
+    Attributes
+    ----------
+    version
+        The registered model.
+    verdict
+        What it became, and why.
+    evaluation
+        All models on the held-out origins; null where the history is too short for any.
+    facts
+        What the bundle says of its training.
+    """
+
+    version: Version
+    verdict: Verdict
+    evaluation: Evaluation | None
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What there is to learn from: the history and what is asked of it."""
+
+    history: History
+    settings: ForecastSettings
+    as_of: datetime
+
+    def held_out(self, champion: Bundle | None, progress: Progress) -> pd.DataFrame:
+        """Return the forecasts of all recipes, and of the champion so far, at the held-out origins."""
+        origins = held_out_origins(self.history, self.as_of)
+        if not origins:
+            return pd.DataFrame()
+        tried = recipes(self.settings, seed=SEED)
+        judged = [forecasts(self.history, tried, origins=origins, known_by=self.as_of, progress=progress)]
+        if champion is not None and champion.training["horizon_days"] == self.settings.horizon_days:
+            progress("the champion so far")
+            past = History(self.history.connection, champion.plan(), self.history.time_zone)
+            judged.append(
+                champion_forecasts(past, champion, origins=origins, known_by=self.as_of, name=SO_FAR)
+            )
+        return pd.concat(judged, ignore_index=True)
+
+    def taught(self, name: str) -> tuple[ForecastEstimator, dict[str, Any]]:
+        """Teach a recipe on everything known; return it with the facts of its training."""
+        frame, labels = self.history.lesson(self.as_of)
+        estimator = recipes(self.settings, seed=SEED)[name].fit(frame, labels)
+        present = self.history.snapshot(self.as_of)
+        risk = estimator.predict(present)["churn_risk"].to_numpy()
+        facts = {
+            "as_of": self.as_of.isoformat(),
+            "model": name,
+            "seed": SEED,
+            "customers": len(present),
+            "snapshots": int(-frame["snapshot"].min()),
+            "labelled_rows": int(labels["orders"].notna().sum()),
+            "churn_risk_grid": quantile_grid(risk),
+            **self.settings.model_dump(),
+        }
+        return estimator, facts
+
+
+def train(
+    configuration: Configuration, *, as_of: datetime | None = None, progress: Progress = lambda _: None
+) -> Training:
+    """Train on what is known at `as_of`, by default the end of the data, and register the bundle.
+
+    Every recipe is judged on held-out origins; the best of them is then taught on every snapshot whose
+    labels are known. Where the history is too short for that, the purchase process stands alone.
+
+    Raises
+    ------
+    InputError
+        A source or a setting is wrong, or nobody ordered before `as_of`.
+    """
+    project = configuration.project
+    if project.setting != "transactional":
+        raise InputError(
+            f"project.setting = {project.setting!r} cannot be trained; set it to 'transactional'"
+        )
+    registry = registry_of(configuration)
+    champion = _champion(registry)
+    with workplace(project.workspace) as connection:
+        progress("reading the sources")
+        stage(configuration, connection)
+        lesson = _lesson(configuration, connection, as_of)
+        held_out = lesson.held_out(champion, progress)
+        verdict = _verdict(held_out, champion, lesson)
+        progress(f"teaching {verdict.name} on everything known")
+        estimator, facts = lesson.taught(verdict.name)
+        plan = lesson.history.plan
+    evaluation = None if held_out.empty else evaluate(held_out)
+    facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
+    facts["was_judged"] = evaluation is not None
+    bundle = with_golden_histories(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
+    with TemporaryDirectory(dir=project.workspace, prefix="job-") as scratch:
+        folder = bundle.write(Path(scratch))
+        run = training_run(project.name, estimator, facts, evaluation, held_out)
+        version = registry.log(run, bundle=folder, digest=bundle.digest)
+    if champion is None or champion.digest != bundle.digest:
+        (registry.promote if verdict.alias == CHAMPION else registry.challenge)(version.version)
+    return Training(version, verdict, evaluation, facts)
+
+
+def registry_of(configuration: Configuration) -> Registry:
+    """Open the registry of a project: in its workspace, or where MLFLOW_TRACKING_URI says."""
+    project = configuration.project
+    return Registry.open(
+        project.workspace, project=project.name, tracking_uri=os.environ.get("MLFLOW_TRACKING_URI")
+    )
+
+
+def _champion(registry: Registry) -> Bundle | None:
+    served = [version for version in registry.versions() if CHAMPION in version.aliases]
+    return Bundle.read(registry.fetch(served[0].version)) if served else None
+
+
+def _lesson(configuration: Configuration, connection: Any, as_of: datetime | None) -> Lesson:  # noqa: ANN401
+    settings = configuration.section("forecast", ForecastSettings)
+    time_zone = configuration.project.time_zone
+    as_of = as_of or end_of_data(connection)
+    plan = plan_features(
+        connection,
+        read_sources(configuration),
+        horizon_days=settings.horizon_days,
+        cutoff=Cutoff.at(as_of, time_zone),
+    )
+    lesson = Lesson(History(connection, plan, time_zone), settings, as_of)
+    if lesson.history.snapshot(as_of).empty:
+        raise InputError(f"nobody ordered before {as_of:%Y-%m-%d %H:%M} UTC; give a later --as-of")
+    return lesson
+
+
+def _verdict(held_out: pd.DataFrame, champion: Bundle | None, lesson: Lesson) -> Verdict:
+    if held_out.empty:
+        alias: Literal["champion", "challenger"] = "champion" if champion is None else "challenger"
+        reason = (
+            f"the history before {lesson.as_of:%Y-%m-%d} is too short to hold out a horizon of "
+            f"{lesson.settings.horizon_days} days; {PROCESS_ALONE} stands alone, unjudged"
+        )
+        return Verdict(PROCESS_ALONE, alias, reason, ())
+    first = decide(held_out[held_out["model"] != SO_FAR], TREES, None)
+    if champion is None:
+        return first
+    if SO_FAR not in set(held_out["model"]):
+        reason = f"the champion so far forecasts another horizon; {first.reason}"
+        return Verdict(first.name, "champion", reason, first.gains)
+    return decide(held_out, first.name, SO_FAR)
