@@ -98,7 +98,7 @@ def longest_and_evenly_chosen(connection: duckdb.DuckDBPyConnection) -> dict[str
         longest AS (SELECT customer_id FROM sizes ORDER BY lines DESC, customer_id LIMIT 100),
         rest AS (SELECT *, hash(customer_id) AS place FROM sizes ANTI JOIN longest USING (customer_id)),
         refunding AS (SELECT customer_id FROM rest WHERE refunds = 1 ORDER BY place LIMIT 300),
-        others AS (FROM rest ANTI JOIN refunding USING (customer_id) SELECT customer_id ORDER BY place LIMIT 600)
+        others AS (SELECT customer_id FROM rest WHERE refunds = 0 ORDER BY place LIMIT 600)
         FROM longest UNION ALL FROM refunding UNION ALL FROM others
     """)
     rows = defaultdict(list)
