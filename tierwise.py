@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from features.configuration import Configuration
 from features.errors import InputError
@@ -39,6 +40,38 @@ Overrides = Annotated[
 ]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="The cutoff: a date or time, UTC.", metavar="D")]
 HERE = Path("tierwise.toml")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="The folder for the shop and its workspace.")] = Path("demo"),
+) -> None:
+    """Simulate a shop, then check, train and score it, end to end."""
+    from training.shop import simulate_shop
+
+    shop = simulate_shop()
+    shop.write(folder)
+    file, out = folder / "tierwise.toml", folder / "scores.parquet"
+    as_of = f"{shop.end:%Y-%m-%d}"
+    console.rule(
+        f"a simulated shop in {folder}: {len(shop.customers):,} customers, {len(shop.orders):,} order lines"
+    )
+    check(file)
+    console.rule("train")
+    train(file, as_of=as_of)
+    console.rule("score")
+    score(file, as_of=as_of, out=out)
+    console.print(_head(out))
+    console.print(
+        f"data, configuration and workspace: {folder}\nscores: {out}\n"
+        "now your own data:\n"
+        "  tierwise init shop orders.csv\n"
+        "  tierwise check -c shop/tierwise.toml\n"
+        "  tierwise train -c shop/tierwise.toml\n"
+        "  tierwise score -c shop/tierwise.toml --out scores.parquet\n"
+        "  tierwise serve -c shop/tierwise.toml",
+        highlight=False,
+    )
 
 
 @app.command()
@@ -119,8 +152,8 @@ def score(
 @models_app.command("list")
 def list_models(c: File = HERE, overrides: Overrides = None) -> None:
     """List the registered versions."""
-    from training.versions import render as render_versions
     from training.train import registry_of
+    from training.versions import render as render_versions
 
     console.print(render_versions(registry_of(_configuration(c, overrides)).versions()))
 
@@ -155,6 +188,27 @@ def main() -> None:
     except OSError as error:
         complaints.print(f"tierwise: {error.filename or 'a file'}: {error.strerror or error}", markup=False)
         sys.exit(1)
+
+
+def _head(scores: Path) -> Table:
+    """Lay out the first rows of a file of scores."""
+    import pyarrow.parquet as pq
+
+    columns = [
+        "customer_id",
+        "churn_risk",
+        "expected_orders",
+        "expected_value",
+        "clv",
+        "historic_value",
+        "confidence",
+    ]
+    table = Table(*columns)
+    for row in pq.read_table(scores, columns=columns).slice(0, 5).to_pylist():
+        table.add_row(
+            *("" if v is None else f"{v:,.2f}" if isinstance(v, float) else v for v in row.values())
+        )
+    return table
 
 
 def _configuration(file: Path, overrides: list[str] | None) -> Configuration:

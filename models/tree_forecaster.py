@@ -13,7 +13,7 @@ from models.estimator import Columns, ForecastEstimator, coherent, columns_of
 from models.likelihood import Vector
 from models.purchase_forecaster import PurchaseForecaster
 
-MONTHS = 12
+YEAR_DAYS = 365
 CERTAIN = 1e-6
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "churn": {"objective": "binary"},
@@ -29,8 +29,9 @@ class TreeForecaster(ForecastEstimator):
     The trees learn from behaviour and from what the process says of each customer; the process is
     fitted per snapshot, on what was known then, and a later prediction uses that of the latest. The two
     err apart: trees misjudge a shop whose level moved since their snapshots, the process its behaviour
-    (combination of forecasts: Bates and Granger 1969). The month of `as_of` is an input only once the
-    snapshots have seen all twelve; before, it would only tell the snapshots apart.
+    (combination of forecasts: Bates and Granger 1969). The month of `as_of` is an input only once a
+    snapshot of a year before had two horizons of history behind it; else it would only tell that the
+    shop was young.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class TreeForecaster(ForecastEstimator):
         horizon_days: int = 90,
         clv_days: int = 365,
         discount_rate: float = 0.10,
-        rounds: int = 300,
+        rounds: int = 200,
         leaves: int = 8,
         learning_rate: float = 0.05,
         seed: int = 0,
@@ -77,9 +78,9 @@ class TreeForecaster(ForecastEstimator):
             for process, rows in processes
         ).loc[frame.index]
         known = labels["orders"].notna().to_numpy()
-        months = inputs.loc[known, "as_of_month"].nunique()
-        unseen = [] if months == MONTHS else ["as_of_month"]
-        self.feature_names_ = [name for name in inputs.columns if name not in unseen]
+        oldest = inputs["tenure_days"].max()
+        untaught = [] if oldest >= YEAR_DAYS + 2 * self.horizon_days else ["as_of_month"]
+        self.feature_names_ = [name for name in inputs.columns if name not in untaught]
         targets = {
             "churn": (labels["orders"] == 0).to_numpy(dtype=float)[known],
             "orders": labels["orders"].to_numpy()[known],
