@@ -20,6 +20,19 @@ from features.lines import (
 )
 
 ENGINES = ("duckdb", "sqlite", "databricks")
+SUMMED = (
+    SUBJECT,
+    "as_of_day",
+    "day",
+    "order_day",
+    "amount",
+    "quantity",
+    "discount",
+    "is_return",
+    "is_purchase",
+    "cancels",
+)
+"""The columns of order lines that every plan sums."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ class FeaturePlan:
 
     def _summaries(self, lines: ir.Table, spine: ir.Table) -> Iterator[ir.Table]:
         """Yield one aggregate per table; by product needs its own."""
-        seen = known(lines, spine, clock="ordered_at")
+        seen = known(lines, spine, clock="ordered_at").select(*SUMMED, *self._described)
         yield self._order_summary(order_days(seen))
         yield basket.line_summary(seen, self.mixes)
         if "product_id" in self.order_columns:
@@ -161,6 +174,12 @@ class FeaturePlan:
             yield feedback.features(t, kinds=self.feedback_kinds, topics=self.feedback_topics)
         if self._has_customers:
             yield attributes.features(t, self.attributes, knows_joining=self.knows_joining)
+
+    @property
+    def _described(self) -> list[str]:
+        """The further columns of ``orders`` that are summed; engines keep the fewer the better."""
+        products = ["product_id"] if "product_id" in self.order_columns else []
+        return products + [column for column in self.mixes if column not in products]
 
     @property
     def _has_feedback(self) -> bool:
