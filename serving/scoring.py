@@ -131,7 +131,7 @@ class ScoringJob:
         match_refunds(connection, steps)
         if put_everybody_on_spine(connection, cutoff) == 0:
             raise InputError("nobody is known before this as_of; give a later one with --as-of")
-        reader = connection.execute(steps["features"]).to_arrow_reader(BATCH_ROWS)
+        reader = connection.sql(steps["features"]).to_arrow_reader(BATCH_ROWS)
         table = pa.Table.from_batches(list(self._forecast(reader))).sort_by("customer_id")
         grid = quantile_grid(_numbers(table, "churn_risk"))
         ranks = percentile(grid, _numbers(table, "churn_risk"))

@@ -2,10 +2,12 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
+
+from rich.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,3 +113,20 @@ class Version:
             metrics=json.loads(entry.tags["metrics"]),
             run_id=str(entry.run_id),
         )
+
+
+def render(versions: Sequence[Version]) -> Table:
+    """Lay registered versions out for a terminal, newest first."""
+    table = Table("version", "model", "as_of", "alias", "AUC", "log loss", "Gini", "bundle")
+    for version in versions:
+        measures = (version.metrics.get(name) for name in ("auc", "log_loss", "gini"))
+        shown = ("" if value is None else f"{value:.3f}" for value in measures)
+        table.add_row(
+            str(version.version),
+            version.kind,
+            f"{version.as_of:%Y-%m-%d}",
+            ", ".join(version.aliases),
+            *shown,
+            version.digest[:12],
+        )
+    return table
