@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
 from features.instants import EPOCH, Cutoff
+from features.scratch import scratch_folder
 
 SPINE = "spine"
 MEMORY_LIMIT = "4GB"
@@ -17,9 +17,8 @@ MEMORY_LIMIT = "4GB"
 @contextmanager
 def workplace(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database that lives as long as the job and spills to the workspace beyond its memory."""
-    workspace.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=workspace, prefix="job-") as scratch:
-        connection = duckdb.connect(str(Path(scratch) / "staged.duckdb"))
+    with scratch_folder(workspace) as scratch:
+        connection = duckdb.connect(str(scratch / "staged.duckdb"))
         try:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             yield connection

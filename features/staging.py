@@ -4,7 +4,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -17,6 +16,7 @@ from features.parsing import identifier
 from features.quality import Counts, DataQuality, Finding
 from features.quarantine import Found, Quarantine
 from features.scans import FILE, Scan, open_source, unreadable
+from features.scratch import scratch_folder
 from features.sources import OrdersSource, Source, read_sources
 
 
@@ -40,26 +40,16 @@ def stage(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -
     """
     sources = read_sources(configuration)
     workspace = configuration.project.workspace
-    _settle(connection, workspace)
+    connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
     counts, findings, digests = {}, [], {}
     for name, source in sources.items():
-        with TemporaryDirectory(dir=workspace, prefix="staging-") as scratch:
-            staging = _Staging(TABLES[name], source, configuration, connection, Path(scratch))
+        with scratch_folder(workspace) as scratch:
+            staging = _Staging(TABLES[name], source, configuration, connection, scratch)
             counts[name], found = staging.run()
         findings += found
         digests[name] = _digest(connection, TABLES[name])
     connection.execute("SET TimeZone = 'UTC'")
     return DataQuality(counts, findings, digests)
-
-
-def _settle(connection: duckdb.DuckDBPyConnection, workspace: Path) -> None:
-    try:
-        workspace.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"the workspace {workspace} cannot be made: {error.strerror}; set project.workspace"
-        ) from None
-    connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
 
 
 @dataclass(frozen=True)
