@@ -1,0 +1,147 @@
+"""A commented tierwise.toml to start from."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from features.contract import ORDERS
+from features.errors import InputError
+from features.guesses import Guesses, guess
+
+NAME = "tierwise.toml"
+LOOK = "  # ? look whether this is right"
+
+PROJECT = """\
+# What Tierwise reads and forecasts. Lines with "# ?" want a look; lines that begin with "# " and a key show
+# what else can be set. Any key can be overridden: --set forecast.horizon_days=180.
+
+[project]
+name = {name}  # how the shop is called in reports and models
+currency = "EUR"  # ? three letters; every amount is in it
+setting = "transactional"  # customers come and go without notice
+workspace = ".tierwise"  # registry, store, runs and reports; relative to this file
+time_zone = "UTC"  # whose calendar days make an order, such as "Europe/London"
+
+[sources.orders]  # order lines; required
+"""
+SOURCES = """
+# [sources.orders.exclude]  # lines that are no purchases; * stands for any characters
+# product_id = ["POST", "FEE*"]
+
+# [sources.customers]  # one row per customer: customer_id, joined_at and any attributes
+# path = "customers.csv"
+# fixed = ["country"]  # attributes that never change, and so may be features
+
+# [sources.interactions]  # events: customer_id, occurred_at, kind (visit, email_open, ...), channel, value
+# path = "interactions.parquet"
+
+# [sources.feedback]  # customer_id, occurred_at, kind (complaint, review, ...), topic, score, resolved_at
+# path = "feedback.csv"
+
+# [sources.contracts]  # customer_id, started_at, ended_at, renews_at, fee, plan
+# path = "contracts.csv"
+
+# [sources.treatments]  # customer_id, assigned_at, treatment, propensity, is_holdout, cost, channel
+# path = "treatments.csv"
+
+[forecast]
+horizon_days = 90  # the days after as_of that a forecast is about; tierwise check advises on it
+clv_days = 365  # the days after as_of that the customer lifetime value is about
+discount_rate = 0.10  # by which that value discounts, per year
+
+# [serving]
+# store = "postgresql://USER@HOST/DATABASE"  # where runs are kept; without it, in the workspace
+# keep_runs = 30  # how many of the latest runs keep their scores
+"""
+
+
+def write_template(folder: Path, files: Sequence[Path]) -> Path:
+    """Write a configuration whose orders are the files given; return where it lies.
+
+    What was guessed without being sure ends in ``# ?``.
+
+    Parameters
+    ----------
+    folder
+        Where the configuration goes; made when it is missing.
+    files
+        Order lines, all with the same columns; without any, a path to fill in is written.
+
+    Raises
+    ------
+    InputError
+        There is such a file already, or the files cannot be read or not named by one path.
+    """
+    file = folder / NAME
+    if file.exists():
+        raise InputError(f"{file} exists already; edit it, or name another folder")
+    guesses = guess(files) if files else Guesses({}, None, (), ".")
+    path = _path(folder, files) if files else "orders/*.csv"
+    name = json.dumps(folder.resolve().name or "shop", ensure_ascii=False)
+    text = PROJECT.format(name=name) + "\n".join(_orders(path, guesses, is_read=bool(files))) + "\n" + SOURCES
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, "utf-8")
+    return file
+
+
+def _path(folder: Path, files: Sequence[Path]) -> str:
+    """Name the files by one path, relative to the folder."""
+    found = sorted({file.resolve() for file in files})
+    home = Path(os.path.relpath(found[0].parent, folder.resolve()))
+    if len(found) == 1:
+        return (home / found[0].name).as_posix()
+    common = os.path.commonprefix([file.name for file in found])  # noqa: RUF071 -- of one name, letter by letter
+    for pattern in (f"*{found[0].suffix}", f"{common}*{found[0].suffix}"):
+        if sorted(found[0].parent.glob(pattern)) == found:
+            return (home / pattern).as_posix()
+    raise InputError(
+        f"{', '.join(map(str, files))}: no pattern names just these files; give them a folder of their own"
+    )
+
+
+def _orders(path: str, guesses: Guesses, *, is_read: bool) -> Iterator[str]:
+    look = "" if is_read else LOOK
+    yield f"path = {_text(path)}{look}  # a file or glob (csv, parquet), relative to this file"
+    yield '# url = "postgresql://USER@HOST/DATABASE"  # or a database, with table = "order_lines"'
+    yield "# query = \"select ... from read_csv('...')\"  # or DuckDB SQL"
+    yield from _readings(guesses)
+    yield '# cancellation_prefix = "C"  # a cancelled order has the number of the order with this before it'
+    yield ""
+    yield "[sources.orders.columns]  # canonical = source; names that are not mapped are taken as they are"
+    yield from _mapped(guesses, is_read=is_read)
+
+
+def _readings(guesses: Guesses) -> Iterator[str]:
+    encoding = guesses.encoding or "utf-8"
+    yield _key("encoding", encoding, "of text files", default="utf-8")
+    form = guesses.time_formats[0] if guesses.time_formats else "%d/%m/%Y %H:%M"
+    look = LOOK if len(guesses.time_formats) > 1 else ""
+    prefix = "" if guesses.time_formats else "# "
+    yield f"{prefix}time_format = {_text(form)}{look}  # of times given as text; ISO 8601 without it"
+    yield '# time_zone = "UTC"  # of times without an offset, such as "Asia/Shanghai"'
+    yield _key("decimal", guesses.decimal, "the decimal mark of numbers given as text", default=".")
+    yield '# delimiter = ";"  # of text files; found by itself without it'
+
+
+def _key(name: str, value: str, meaning: str, *, default: str) -> str:
+    return f"{'# ' if value == default else ''}{name} = {_text(value)}  # {meaning}"
+
+
+def _mapped(guesses: Guesses, *, is_read: bool) -> Iterator[str]:
+    required = {"customer_id", "ordered_at", "amount"}
+    if {"quantity", "unit_price"} <= guesses.columns.keys():
+        required.remove("amount")
+    for canonical in ORDERS.columns:
+        if found := guesses.columns.get(canonical):
+            yield f"{canonical} = {_text(found.column)}{'' if found.sure else LOOK}"
+        elif canonical in required:
+            what = "which column is this" if is_read else "required"
+            also = ", unless quantity and unit_price are given" if canonical == "amount" else ""
+            yield f'# {canonical} = "..."  # ? {what}{also}'
+        else:
+            yield f'# {canonical} = "..."'
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
