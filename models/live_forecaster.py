@@ -8,6 +8,9 @@ from features.instants import Cutoff
 from features.live import LiveEngine, Rows
 from models.bundle import Bundle
 
+KNOWN = {"historic_value": "spend_all", "orders": "orders_all", "tenure_days": "tenure_days"}
+"""What a forecast says of the past, by the feature that tells it."""
+
 
 class LiveForecaster:
     """A bundle made ready for one customer at a time; one instance serves one thread.
@@ -16,11 +19,18 @@ class LiveForecaster:
     ----------
     bundle
         The model.
+
+    Attributes
+    ----------
+    attributes
+        What the model wants to know of a customer as such; they end the rows of ``customers``.
     """
 
     def __init__(self, bundle: Bundle) -> None:
+        plan = bundle.plan()
+        self.attributes = plan.attributes
         self._names = bundle.feature_names
-        self._engine = LiveEngine(bundle.steps("sqlite"))
+        self._engine = LiveEngine(bundle.steps("sqlite"), attributes=plan.attribute_names)
         self._estimator = bundle.estimator()
 
     def forecast(
@@ -30,7 +40,8 @@ class LiveForecaster:
 
         Returns
         -------
-        The outputs of the estimator by name, and ``historic_value``: net spend before the cutoff.
+        The outputs of the estimator by name; ``historic_value``, the net spend before the cutoff;
+        ``orders`` and ``tenure_days``, the order days known and the days since the first.
         """
         values = self._engine.features(rows, customer_id, cutoff)
         columns = {
@@ -41,4 +52,4 @@ class LiveForecaster:
             return None
         outputs = self._estimator.forecast(columns)
         forecast = {name: float(output[0]) for name, output in outputs.items()}
-        return forecast | {"historic_value": float(columns["spend_all"][0])}
+        return forecast | {name: float(columns[feature][0]) for name, feature in KNOWN.items()}

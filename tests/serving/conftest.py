@@ -1,6 +1,51 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
+import pandas as pd
 import pytest
+
+from features.attributes import Attribute
+from features.batch import workplace
+from features.configuration import Configuration
+from features.contract import Kind
+from features.plan import FeaturePlan
+from features.staging import stage
+from models.bundle import Bundle
+from models.standing import quantile_grid
+from models.tree_forecaster import TreeForecaster
+from serving.scoring import ScoringJob
+from serving.store import Store
+from training.golden import with_golden_histories
+from training.history import History
+from training.shop import Shop, simulate_shop
+
+PLAN = FeaturePlan(
+    horizon_days=90,
+    order_columns=("order_id", "product_id", "quantity", "category", "discount"),
+    interaction_kinds=("visit", "email_open"),
+    feedback_kinds=("complaint",),
+    attributes=(Attribute("region", Kind.TEXT, ("north", "south"), fixed=True),),
+    knows_joining=True,
+    exclude={"product_id": ("POST",)},
+)
+START = """
+import sys
+from pathlib import Path
+from serving.server import serve
+folder = Path(sys.argv[1])
+store = folder / "store.db"
+serve(folder / "bundle", model_version="7", store=store, workspace=folder, port=int(sys.argv[2]))
+"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -9,3 +54,99 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return str(request.getfixturevalue("new_postgres")())
+
+
+@dataclass(frozen=True)
+class ServedShop:
+    """A simulated shop with its bundle (in ``bundle/``) and a published run (in ``store.db``)."""
+
+    folder: Path
+    shop: Shop
+    as_of: datetime
+
+    def history(self, customer_id: str) -> dict[str, Any]:
+        """Give what the shop knows of a customer, as a request."""
+        frames = {name: getattr(self.shop, name) for name in ("orders", "interactions", "feedback")}
+        about = self.shop.customers[self.shop.customers["customer_id"] == customer_id]
+        return {
+            "as_of": self.as_of.isoformat(),
+            "customer": _records(about)[0],
+            **{name: _rows_of(customer_id, frame) for name, frame in frames.items()},
+        }
+
+
+def _rows_of(customer_id: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return _records(frame[frame["customer_id"] == customer_id].drop(columns="customer_id"))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    flags = frame.assign(**{name: frame[name] == 1 for name in {"is_return"} & {*frame.columns}})
+    records: list[dict[str, Any]] = json.loads(
+        flags.to_json(orient="records", date_format="iso", double_precision=15)
+    )
+    return records
+
+
+@pytest.fixture(scope="session")
+def served_shop(tmp_path_factory: pytest.TempPathFactory) -> ServedShop:
+    """A small shop, its model, and its scores of the last day."""
+    folder = tmp_path_factory.mktemp("served")
+    shop = simulate_shop(customers=120, days=500, seed=3)
+    shop.write(folder)
+    configuration = Configuration.read(folder / "tierwise.toml", environ={})
+    as_of = shop.end.to_pydatetime()
+    bundle = _trained(configuration, as_of)
+    (folder / "bundle").mkdir()
+    bundle.write(folder / "bundle")
+    with Store.open(folder / "store.db") as store, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        ScoringJob(configuration, bundle, "7", store).run(as_of=as_of)
+    return ServedShop(folder, shop, as_of)
+
+
+def _trained(configuration: Configuration, as_of: datetime) -> Bundle:
+    project = configuration.project
+    with workplace(project.workspace) as connection:
+        stage(configuration, connection)
+        history = History(connection, PLAN, project.time_zone)
+        before = as_of - timedelta(days=90)
+        frame = history.snapshot(before)
+        estimator = TreeForecaster(rounds=8, leaves=4).fit(frame.assign(snapshot=0), history.labels(before))
+    training = {
+        "setting": project.setting,
+        "currency": project.currency,
+        "time_zone": project.time_zone,
+        "horizon_days": 90,
+        "was_judged": True,
+        "churn_risk_grid": quantile_grid(estimator.predict(frame)["churn_risk"].to_numpy()),
+    }
+    return with_golden_histories(Bundle.of(estimator, PLAN, training=training), time_zone="UTC")
+
+
+@pytest.fixture(scope="session")
+def service(served_shop: ServedShop) -> Iterator[httpx.Client]:
+    """A real service in processes of its own; it must end cleanly."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if name != "TIERWISE_TOKEN"}
+    process = subprocess.Popen(  # noqa: S603 - our own service
+        [sys.executable, "-c", START, str(served_shop.folder), str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "Service tierwise initialized" in line:
+            break
+    else:
+        pytest.fail("".join(said))
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        yield client
+    process.terminate()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0

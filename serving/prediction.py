@@ -1,0 +1,110 @@
+"""Answers to stateless requests: rows of the output table, from a bundle and one customer's history."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from features.attributes import Attribute
+from features.contract import CUSTOMERS, TABLES, Kind
+from features.instants import Cutoff
+from features.records import Row, canonical_rows
+from models.bundle import Bundle
+from models.live_forecaster import LiveForecaster
+from models.standing import confidence, percentile
+from serving.customer_history import ROWS, CustomerHistory
+from serving.problems import Problem, shown
+from serving.tables import SCHEMA
+
+_JSON_TYPES: Mapping[Kind, tuple[type, ...]] = {
+    Kind.TEXT: (str,),
+    Kind.NUMBER: (int, float),
+    Kind.FLAG: (bool,),
+}
+
+
+class Predictor:
+    """A bundle that answers one request at a time.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    model_version
+        As registered.
+    """
+
+    def __init__(self, bundle: Bundle, *, model_version: str) -> None:
+        training = bundle.training
+        self.training_grid: list[float] = training["churn_risk_grid"]
+        self._live = LiveForecaster(bundle)
+        self._time_zone: str = training["time_zone"]
+        self._horizon_days: int = training["horizon_days"]
+        self._was_judged: bool = training["was_judged"]
+        self._common = {
+            "run_id": None,
+            "model_version": model_version,
+            "bundle_digest": bundle.digest,
+            "setting": training["setting"],
+            "horizon_days": self._horizon_days,
+            "currency": training["currency"],
+        }
+
+    def row(self, history: CustomerHistory, *, now: datetime, grid: list[float]) -> dict[str, Any]:
+        """Answer with a row of the output table; all forecasts are null without a known order.
+
+        Parameters
+        ----------
+        now
+            The `as_of` of a history without one.
+        grid
+            The quantiles of churn risk that the percentile is looked up in.
+
+        Raises
+        ------
+        Problem
+            An attribute that the model knows is of another kind.
+        """
+        as_of = (history.as_of or now).astimezone(UTC)
+        customer_id = history.customer.customer_id.strip(" ")
+        forecast = self._live.forecast(
+            self._rows(history, customer_id),
+            customer_id=customer_id,
+            cutoff=Cutoff.at(as_of, self._time_zone),
+        )
+        known = {} if forecast is None else forecast | self._standing(forecast, grid)
+        row = {"customer_id": customer_id, "as_of": as_of} | self._common
+        row |= {name: known.get(name) for name in SCHEMA.names if name not in {"customer_id", "confidence"}}
+        return row | {"value_basis": "revenue", "confidence": known.get("confidence")}
+
+    def _standing(self, forecast: Mapping[str, float], grid: list[float]) -> dict[str, Any]:
+        orders, tenure, risk = (
+            np.array([forecast[name]]) for name in ("orders", "tenure_days", "churn_risk")
+        )
+        grades = confidence(orders, tenure, horizon_days=self._horizon_days, was_judged=self._was_judged)
+        rank = float(percentile(grid, risk)[0]) if grid else None
+        return {"churn_risk_percentile": rank, "confidence": grades[0]}
+
+    def _rows(self, history: CustomerHistory, customer_id: str) -> dict[str, list[Row]]:
+        whose = {"customer_id": customer_id}
+        rows = {}
+        for name in ROWS:
+            records = [row.__dict__ | whose for row in getattr(history, name)]
+            rows[name] = canonical_rows(TABLES[name], records, self._time_zone)
+        customer, wanted = history.customer, self._live.attributes
+        told = customer.model_extra or {}
+        record = customer.__dict__ | {each.name: _checked(each, told.get(each.name)) for each in wanted}
+        rows["customers"] = canonical_rows(CUSTOMERS, [record], self._time_zone, attributes=wanted)
+        return rows
+
+
+def _checked(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatever the request says
+    right = isinstance(value, _JSON_TYPES[attribute.kind])
+    if value is None or (right and not (attribute.kind is Kind.NUMBER and isinstance(value, bool))):
+        return value
+    raise Problem(
+        422,
+        f"customer.{attribute.name} = {shown(value)} is no {attribute.kind}, as the model was trained with; "
+        "correct it, or leave it out",
+    )

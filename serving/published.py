@@ -1,0 +1,80 @@
+"""What was published last: its rows, and the grid that live requests look their percentile up in."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from serving.database import StoreError
+from serving.store import Store
+
+logger = logging.getLogger(__name__)
+WAIT_SECONDS = 5
+POLL_SECONDS = 5
+
+
+class Published:
+    """The latest published run, followed while requests are answered.
+
+    Parameters
+    ----------
+    where
+        The store.
+    grid
+        What is looked up before anything was published: the grid of the training.
+    """
+
+    def __init__(self, where: str, *, grid: list[float]) -> None:
+        self.grid = grid
+        self._where = where
+        self._store: Store | None = None
+        self._run_id: str | None = None
+        self._opening = threading.Lock()
+
+    def customer(self, customer_id: str) -> dict[str, Any] | None:
+        """Read a customer's row of the latest run; null when it has none.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be used.
+        """
+        return self._opened().customer(customer_id)
+
+    def refresh(self) -> None:
+        """Take up the grid of the latest run where there is a new one.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be used; the grid stays as it was.
+        """
+        run = self._opened().latest()
+        if run is None or run.run_id == self._run_id:
+            return
+        facts = self._opened().facts(run.run_id)
+        if facts is not None:
+            self.grid, self._run_id = facts["churn_risk_grid"], run.run_id
+            logger.info("percentiles follow run %s", run.run_id)
+
+    def follow(self) -> None:
+        """Refresh every few seconds, beside the requests, while the process lives."""
+        threading.Thread(target=self._follow, name="published", daemon=True).start()
+
+    def _follow(self) -> None:
+        complaint = ""
+        while True:
+            try:
+                self.refresh()
+                complaint = ""
+            except StoreError as error:
+                if str(error) != complaint:
+                    complaint = str(error)
+                    logger.warning("%s", complaint)
+            time.sleep(POLL_SECONDS)
+
+    def _opened(self) -> Store:
+        with self._opening:
+            if self._store is None:
+                self._store = Store.open(self._where, wait_seconds=WAIT_SECONDS)
+            return self._store

@@ -1,0 +1,49 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from serving.database import StoreError
+from serving.published import Published
+from serving.store import Run, Store
+from serving.tables import SCHEMA
+
+
+def publish(store: Store, run_id: str, *, day: int, grid: list[float]) -> None:
+    run = Run(
+        run_id=run_id,
+        as_of=datetime(2024, 3, day, tzinfo=UTC),
+        bundle_digest="d",
+        model_version="7",
+        setting="transactional",
+        horizon_days=90,
+        currency="GBP",
+        value_basis="revenue",
+        customers=1,
+    )
+    row = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada"}
+    store.publish(run, [pa.Table.from_pylist([row], SCHEMA)], facts={"churn_risk_grid": grid})
+
+
+def test_the_grid_follows_the_latest_run(tmp_path: Path) -> None:
+    where = f"sqlite:///{tmp_path / 'store.db'}"
+    published = Published(where, grid=[0.5])
+    published.refresh()
+    assert published.grid == [0.5]
+    with Store.open(where) as store:
+        for day, grid in ((1, [0.1]), (2, [0.2])):
+            publish(store, f"run {day}", day=day, grid=grid)
+            published.refresh()
+            assert published.grid == grid
+    row = published.customer("Ada")
+    assert row is not None
+    assert row["run_id"] == "run 2"
+
+
+def test_a_store_that_fails_leaves_the_grid(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_text("no database at all, only words")
+    published = Published(f"sqlite:///{tmp_path / 'store.db'}", grid=[0.5])
+    with pytest.raises(StoreError):
+        published.refresh()
+    assert published.grid == [0.5]
