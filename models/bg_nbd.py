@@ -62,7 +62,7 @@ class BgNbd(PurchaseProcess):
         return np.asarray(1.0 - self.alive(frequency, recency_days, age_days) * some)
 
     def expected_orders(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
+        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float | Vector
     ) -> Vector:
         """Give the expected number of order days in the `horizon_days` after `as_of`.
 
@@ -76,7 +76,7 @@ class BgNbd(PurchaseProcess):
         for rule in rules.reshape(-1, 2, NODES).transpose(2, 1, 0):
             dropout, weight = rule[:, group]
             reach = np.log1p(dropout * horizon_days / (alpha + age_days))
-            expected -= weight * np.expm1(-(r + frequency) * reach) / dropout
+            expected = expected - weight * np.expm1(-(r + frequency) * reach) / dropout
         return expected * self.alive(frequency, recency_days, age_days)
 
 

@@ -44,10 +44,7 @@ class LiveForecaster:
         ``orders`` and ``tenure_days``, the order days known and the days since the first.
         """
         values = self._engine.features(rows, customer_id, cutoff)
-        columns = {
-            name: np.array([np.nan if value is None else value])
-            for name, value in zip(self._names, values, strict=True)
-        }
+        columns = dict(zip(self._names, np.array(values, dtype=float)[:, None], strict=True))
         if np.isnan(columns["orders_all"][0]):
             return None
         outputs = self._estimator.forecast(columns)

@@ -68,7 +68,7 @@ class ParetoNbd(PurchaseProcess):
         return 1.0 - self.alive(frequency, recency_days, age_days) * (1.0 - silent)
 
     def expected_orders(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
+        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float | Vector
     ) -> Vector:
         """Give the expected number of order days in the horizon (Fader and Hardie 2005)."""
         r, alpha, s, beta = self._fitted

@@ -97,11 +97,11 @@ class PurchaseForecaster(ForecastEstimator):
         """
         past = history(columns)
         ends = np.append(np.arange(QUARTER_DAYS, self.clv_days, QUARTER_DAYS), self.clv_days)
-        reached = [self.process_.expected_orders(*past, horizon_days=float(end)) for end in ends]
-        quarterly = np.diff(np.vstack([np.zeros_like(reached[0]), *reached]), axis=0)
+        horizons = np.append(ends, self.horizon_days)[:, None]
+        *reached, in_horizon = self.process_.expected_orders(*past, horizon_days=horizons)
+        quarterly = np.diff(np.vstack([np.zeros_like(in_horizon), *reached]), axis=0)
         middles = ends - np.diff(np.append(0.0, ends)) / 2
         discounted = (1.0 + self.discount_rate) ** (-middles / 365.0) @ quarterly
-        in_horizon = self.process_.expected_orders(*past, horizon_days=self.horizon_days)
         return np.asarray(discounted / np.maximum(in_horizon, np.finfo(float).tiny))
 
     def state(self) -> dict[str, Any]:

@@ -86,6 +86,9 @@ class PurchaseProcess(ABC):
 
     @abstractmethod
     def expected_orders(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
+        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float | Vector
     ) -> Vector:
-        """Give the expected number of order days in the `horizon_days` after `as_of`."""
+        """Give the expected number of order days in the `horizon_days` after `as_of`.
+
+        Horizons of shape (k, 1) give k rows of shape (n,) at little more than the price of one.
+        """
