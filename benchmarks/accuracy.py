@@ -65,6 +65,7 @@ WHERE words[4]::DOUBLE > 0
 '''
 """
 RFM = ["recency_days", "orders_all", "spend_all", "tenure_days"]
+LEARNERS = {TREES, "recency rule"}
 RFM_TREES = "LightGBM on RFM, one snapshot"
 TRUTH = parse_as_of("2200-01-01")
 """The truth is what was ever known."""
@@ -146,11 +147,11 @@ def report(case: Case, history: History) -> None:
 
 
 def models(case: Case, history: History) -> Iterator[tuple[str, Callable[[], pd.DataFrame]]]:
-    """Yield what can be taught at this `as_of`: trees need a snapshot whose labels are known."""
+    """Yield what can be taught at this `as_of`; learners need a snapshot whose labels are known."""
     can_learn = bool(history.cutoffs(case.as_of))
     settings = ForecastSettings(horizon_days=case.horizon_days)
     for name, recipe in recipes(settings, seed=0).items():
-        if can_learn or name != TREES:
+        if can_learn or name not in LEARNERS:
             yield (
                 name,
                 partial(
