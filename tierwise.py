@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import duckdb
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from features.configuration import Configuration
+from features.configuration import Configuration, Project
 from features.errors import InputError
 from features.instants import parse_as_of
 
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from serving.store import Store
 
 app = typer.Typer(
-    help="Which customers will come back, what each is worth, and why: from your own order lines.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 models_app = typer.Typer(help="The registered models.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-console = Console()
+# Where no terminal says how wide it is, tables have room.
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 complaints = Console(stderr=True, soft_wrap=True, highlight=False)
 logger = logging.getLogger("tierwise")
 
@@ -40,6 +41,14 @@ Overrides = Annotated[
 ]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="The cutoff: a date or time, UTC.", metavar="D")]
 HERE = Path("tierwise.toml")
+
+
+@app.callback()
+def door(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what fails.")] = False,
+) -> None:
+    """Which customers will come back, what each is worth, and why: from your own order lines."""
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
 @app.command()
@@ -83,7 +92,7 @@ def init(
     from features.template import write_template
 
     written = write_template(folder, files or [])
-    console.print(f"wrote {written}; look it over, then: tierwise check -c {written}")
+    typer.echo(f"wrote {written}; look it over, then: tierwise check -c {written}")
 
 
 @app.command()
@@ -103,9 +112,10 @@ def check(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
     (workspace / "horizon.json").write_text(advice.to_json(), encoding="utf-8")
     console.print(quality.render(report))
     console.print(horizon.render(advice))
-    console.print(
-        f"recommended horizon: {advice.recommended} days; the reports lie in {workspace}, the rows that "
-        f"cannot be used in {workspace / 'quarantine'}"
+    recommended = f"{advice.recommended} days" if advice.recommended else "none, nobody was seen to return"
+    typer.echo(
+        f"recommended horizon: {recommended}; the reports lie in {workspace}, the rows that cannot be used "
+        f"in {workspace / 'quarantine'}"
     )
 
 
@@ -119,7 +129,7 @@ def train(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
     done = run_training(configuration, as_of=parse_as_of(as_of) if as_of else None, progress=logger.info)
     if done.evaluation is not None:
         console.print(render(done.evaluation))
-    console.print(
+    typer.echo(
         f"version {done.version.version} ({done.facts['model']}, {done.facts['customers']:,} customers, "
         f"{done.facts['snapshots']} labelled snapshots) is {done.verdict.alias}: {done.verdict.reason}"
     )
@@ -140,13 +150,14 @@ def score(
 
     configuration = _configuration(c, overrides)
     instant = parse_as_of(as_of) if as_of else datetime.now(UTC)
+    _check_writable(out)
     registry = registry_of(configuration)
     champion = registry.find("champion")
     bundle = Bundle.read(registry.fetch(champion.version))
     with _store(configuration) as store:
         job = ScoringJob(configuration, bundle, str(champion.version), store)
         run = job.run(as_of=instant, out=out, allow_stale=allow_stale)
-    console.print(f"run {run.run_id}: {run.customers:,} customers as of {run.as_of:%Y-%m-%d %H:%M} UTC")
+    typer.echo(f"run {run.run_id}: {run.customers:,} customers as of {run.as_of:%Y-%m-%d %H:%M} UTC")
 
 
 @models_app.command("list")
@@ -164,7 +175,7 @@ def promote(version: int, c: File = HERE, overrides: Overrides = None) -> None:
     from training.train import registry_of
 
     registry_of(_configuration(c, overrides)).promote(version)
-    console.print(f"version {version} is champion")
+    typer.echo(f"version {version} is champion")
 
 
 @models_app.command()
@@ -173,7 +184,7 @@ def rollback(c: File = HERE, overrides: Overrides = None) -> None:
     from training.train import registry_of
 
     champion = registry_of(_configuration(c, overrides)).rollback()
-    console.print(f"version {champion.version} is champion again")
+    typer.echo(f"version {champion.version} is champion again")
 
 
 def main() -> None:
@@ -182,12 +193,32 @@ def main() -> None:
     logger.setLevel(logging.INFO)
     try:
         app()
-    except InputError as error:
-        complaints.print(f"tierwise: {error}", markup=False)
-        sys.exit(2)
-    except OSError as error:
-        complaints.print(f"tierwise: {error.filename or 'a file'}: {error.strerror or error}", markup=False)
-        sys.exit(1)
+    except Exception as error:
+        logger.debug("it failed", exc_info=True)
+        complaints.print(f"tierwise: {_sentence(error)}", markup=False)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+def _sentence(error: Exception) -> str:
+    """Say in one sentence what failed, and what to do."""
+    if isinstance(error, InputError):
+        return str(error)
+    said = str(error).strip().partition("\n")[0]
+    if isinstance(error, OSError):
+        place = error.filename or "a file"
+        return (
+            f"{place} cannot be used ({error.strerror or said}); check disk and permissions, then run again"
+        )
+    if isinstance(error, duckdb.Error):
+        return f"the data cannot be worked through ({said}); check memory and disk, then run again"
+    return f"an unexpected {type(error).__name__} ({said}); tierwise --debug shows where"
+
+
+def _check_writable(out: Path | None) -> None:
+    """Refuse, before hours of work, a file that cannot be written."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        what = "is a folder" if out.is_dir() else f"lies in no folder: there is no {out.parent}"
+        raise InputError(f"--out {out} {what}; name a file in an existing folder")
 
 
 def _head(scores: Path) -> Table:
@@ -212,7 +243,16 @@ def _head(scores: Path) -> Table:
 
 
 def _configuration(file: Path, overrides: list[str] | None) -> Configuration:
-    return Configuration.read(file, overrides or (), os.environ)
+    """Read the configuration, and all its tables, whether the command needs them or not."""
+    from features.forecast_settings import ForecastSettings
+    from features.sources import read_sources
+    from serving.settings import ServingSettings
+
+    configuration = Configuration.read(file, overrides or (), os.environ)
+    for name, model in (("project", Project), ("forecast", ForecastSettings), ("serving", ServingSettings)):
+        configuration.section(name, model)
+    read_sources(configuration)
+    return configuration
 
 
 @contextmanager
