@@ -75,7 +75,7 @@ def test_a_bundle_that_crashes_refuses_the_start(bundle_folder: Path) -> None:
     bundle = Bundle.read(bundle_folder)
     trees = bundle.documents["trees/churn.txt"]
     Bundle({**bundle.documents, "trees/churn.txt": trees[: len(trees) // 2]}).write(bundle_folder)
-    with pytest.raises(InputError, match="promote another version"):
+    with pytest.raises(InputError, match=r"breaks when it is tried .* promote another version"):
         try_in_child(bundle_folder)
 
 
