@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import ibis
@@ -92,8 +93,9 @@ class FeaturePlan:
         """The columns of ``customers`` beyond those of the contract that the steps read, in order."""
         return tuple(each.name for each in self.attributes)
 
-    def expressions(self) -> dict[str, ir.Table]:
-        """Return the steps in order, each over the canonical tables, the spine, earlier steps."""
+    @cached_property
+    def _expressions(self) -> dict[str, ir.Table]:
+        """The steps in order, each over the canonical tables, the spine, earlier steps."""
         candidates, matches = self._refunds()
         features = self._features(self.order_lines())
         return {"candidates": candidates, "matches": matches, "features": features}
@@ -112,15 +114,20 @@ class FeaturePlan:
 
     def sql(self) -> dict[str, dict[str, str]]:
         """Compile to text: per engine of `ENGINES` the steps in order, ``features`` last."""
-        expressions = self.expressions()
+        return self._texts
+
+    @cached_property
+    def _texts(self) -> dict[str, dict[str, str]]:
         return {
-            engine: {name: str(ibis.to_sql(table, dialect=engine)) for name, table in expressions.items()}
+            engine: {
+                name: str(ibis.to_sql(table, dialect=engine)) for name, table in self._expressions.items()
+            }
             for engine in ENGINES
         }
 
     def names(self) -> list[str]:
         """Return the feature columns in order."""
-        return list(self.expressions()["features"].columns[2:])
+        return list(self._expressions["features"].columns[2:])
 
     def _features(self, lines: ir.Table) -> ir.Table:
         joined = spine = unbound_spine()

@@ -50,7 +50,7 @@ class Bundle:
         return cls(
             {
                 "plan.json": as_json(plan.to_json()),
-                "features.json": as_json({"names": plan.names(), "steps": list(plan.expressions())}),
+                "features.json": as_json({"names": plan.names(), "steps": list(plan.sql()["duckdb"])}),
                 "forecaster.json": as_json(forecaster),
                 "training.json": as_json(training),
                 **sql,

@@ -45,7 +45,7 @@ class GammaGamma:
         model.note_ = ""
         return model
 
-    def fit(self, count: Vector, mean_value: Vector) -> Self:
+    def fit(self, count: Vector, mean_value: Vector, *, near: Self | None = None) -> Self:
         """Find the most likely parameters.
 
         Parameters
@@ -54,13 +54,14 @@ class GammaGamma:
             Orders that the mean is taken over (all of them, the first one too), of shape (n,).
         mean_value
             Their mean value, of shape (n,); customers without a positive one do not take part.
+        near
+            A model fitted to similar customers, from which the search is short.
         """
         usable = (count > 0) & (mean_value > 0)
         rows, weights = distinct(count[usable], mean_value[usable])
         middle = _mean_without_tail(mean_value[usable])
-        maximum = maximise(
-            _terms, rows, weights, usual=np.array([4.0, 3.0, middle]), informative=weights.sum()
-        )
+        usual, start = np.array([4.0, 3.0, middle]), None if near is None else near._climbed  # noqa: SLF001
+        maximum = maximise(_terms, rows, weights, usual=usual, informative=weights.sum(), near=start)
         parameters, self.note_ = maximum.parameters, maximum.note
         if abs(np.log(parameters[2] / middle)) > np.log(CREDIBLE):
             parameters = _with_mean_held(rows, weights, middle)
@@ -72,6 +73,12 @@ class GammaGamma:
         if self.note_:
             logger.warning("GammaGamma: %s", self.note_)
         return self
+
+    @property
+    def _climbed(self) -> Vector:
+        """The parameters as they are searched for: p, the excess of q, and the mean order value."""
+        p, q, gamma = (self.parameters_[name] for name in self.names)
+        return np.array([p, q - LEAST_Q, gamma * p / (q - 1.0)])
 
     def expected_value(self, count: Vector, mean_value: Vector) -> Vector:
         """Give the expected value of a customer's order: between the own mean and the population's.

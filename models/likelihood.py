@@ -59,7 +59,15 @@ def distinct(*columns: Vector) -> tuple[Rows, Vector]:
     return tuple(table[:, firsts]), counts
 
 
-def maximise(terms: Terms, rows: Rows, weights: Vector, *, usual: Vector, informative: float) -> Maximum:
+def maximise(
+    terms: Terms,
+    rows: Rows,
+    weights: Vector,
+    *,
+    usual: Vector,
+    informative: float,
+    near: Vector | None = None,
+) -> Maximum:
     """Find the positive parameters that make weighted rows most likely.
 
     Several starts compete on at most 2,000 of the rows; the best one climbs on all of them. Where that does
@@ -79,9 +87,15 @@ def maximise(terms: Terms, rows: Rows, weights: Vector, *, usual: Vector, inform
         A usual value of each parameter, of shape (k,); scaled with the data, it makes the fit equivariant.
     informative
         Customers who say something about the parameters, such as those with a repeat order.
+    near
+        Parameters fitted to similar rows, of shape (k,): where a climb from there arrives, it is the answer.
     """
     if weights.size == 0:
         return Maximum(usual, "there is nothing to fit: the parameters are usual values")
+    if near is not None and informative >= FEW:
+        short = _climb(terms, rows, weights, usual, WEAK, np.log(near))
+        if short.converged and short.inside:
+            return Maximum(np.exp(short.logs), "")
     step = -(-weights.size // THINNED)
     thinned = tuple(column[::step] for column in rows)
     half = usual.size // 2

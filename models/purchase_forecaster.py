@@ -48,6 +48,8 @@ class PurchaseForecaster(ForecastEstimator):
     """
 
     kind = "purchase_process"
+    process_: PurchaseProcess
+    order_value_: GammaGamma
 
     def __init__(
         self,
@@ -60,11 +62,20 @@ class PurchaseForecaster(ForecastEstimator):
         super().__init__(horizon_days=horizon_days, clv_days=clv_days, discount_rate=discount_rate)
         self.process = process
 
-    def fit(self, frame: pd.DataFrame, labels: pd.DataFrame | None = None) -> Self:  # noqa: ARG002
-        """Fit to the latest snapshot of the frame; the process needs no labels."""
+    def fit(
+        self,
+        frame: pd.DataFrame,
+        labels: pd.DataFrame | None = None,  # noqa: ARG002
+        *,
+        near: Self | None = None,
+    ) -> Self:
+        """Fit to the latest snapshot of the frame, without labels; sooner from a similar fit."""
         latest = columns_of(frame[frame["snapshot"] == frame["snapshot"].max()])
-        self.process_ = PROCESSES[self.process]().fit(*history(latest))
-        self.order_value_ = GammaGamma().fit(latest["orders_all"], latest["spend_mean_order"])
+        process, order_value = (None, None) if near is None else (near.process_, near.order_value_)
+        self.process_ = PROCESSES[self.process]().fit(*history(latest), near=process)
+        self.order_value_ = GammaGamma().fit(
+            latest["orders_all"], latest["spend_mean_order"], near=order_value
+        )
         return self
 
     def forecast(self, columns: Columns) -> Columns:

@@ -43,11 +43,14 @@ class PurchaseProcess(ABC):
         process.note_ = ""
         return process
 
-    def fit(self, frequency: Vector, recency_days: Vector, age_days: Vector) -> Self:
-        """Find the most likely parameters for these histories."""
+    def fit(
+        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, near: Self | None = None
+    ) -> Self:
+        """Find the most likely parameters for these histories, sooner if near those of similar ones."""
         rows, weights = distinct(frequency, recency_days, age_days)
         usual, repeaters = self._usual_for(rows, weights), weights[rows[0] > 0].sum()
-        maximum = maximise(self._terms, rows, weights, usual=usual, informative=repeaters)
+        start = None if near is None else near._fitted  # noqa: SLF001 - of the same kind
+        maximum = maximise(self._terms, rows, weights, usual=usual, informative=repeaters, near=start)
         self.parameters_ = dict(zip(self.names, maximum.parameters.tolist(), strict=True))
         self.log_likelihood_ = float(weights @ self._terms(maximum.parameters, rows)[0])
         self.note_ = maximum.note

@@ -71,12 +71,7 @@ class TreeForecaster(ForecastEstimator):
 
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
         """Learn from the snapshots with labels; the process is also fitted to the latest without."""
-        processes = [(self._process().fit(rows), rows) for _, rows in frame.groupby("snapshot")]
-        self.process_ = processes[-1][0]
-        inputs = pd.concat(
-            pd.DataFrame(self._inputs(process, columns_of(rows.drop(columns="snapshot"))), index=rows.index)
-            for process, rows in processes
-        ).loc[frame.index]
+        inputs = self._described(frame)
         known = labels["orders"].notna().to_numpy()
         oldest = inputs["tenure_days"].max()
         untaught = [] if oldest >= YEAR_DAYS + 2 * self.horizon_days else ["as_of_month"]
@@ -135,6 +130,16 @@ class TreeForecaster(ForecastEstimator):
             horizon_days=self.horizon_days, clv_days=self.clv_days, discount_rate=self.discount_rate
         )
 
+    def _described(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Fit the process to each snapshot, oldest first, and describe its rows by it."""
+        parts, process = [], None
+        for _, rows in frame.groupby("snapshot"):
+            process = self._process().fit(rows, near=process)
+            columns = columns_of(rows.drop(columns="snapshot"))
+            parts.append(pd.DataFrame(self._inputs(process, columns), index=rows.index))
+            self.process_ = process
+        return pd.concat(parts).loc[frame.index]
+
     @staticmethod
     def _inputs(process: PurchaseForecaster, columns: Columns) -> dict[str, Vector]:
         return {**columns, **process.describe(columns)}
@@ -144,10 +149,11 @@ class TreeForecaster(ForecastEstimator):
             "num_leaves": self.leaves,
             "learning_rate": self.learning_rate,
             "min_child_samples": int(np.clip(len(target) // 300, 20, 200)),
-            "feature_fraction": 0.5,
+            "feature_fraction": 0.3,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,
             "lambda_l2": 10.0,
+            "max_bin": 127,
             "seed": self.seed,
             "deterministic": True,
             "force_col_wise": True,

@@ -12,14 +12,14 @@ from features.batch import SPINE, match_refunds, put_everybody_on_spine, put_on_
 from features.contract import DAY
 from features.instants import Cutoff
 from features.plan import FeaturePlan
-from training.labels import label_spine
+from training.labels import label_query, label_spine
 
 EVERYTHING = 2**62
 """An instant after all others: labels as known today."""
 EARLIEST_DAYS = 30
 """A snapshot with less history before it teaches nothing."""
 MOST_SNAPSHOTS = 24
-MOST_ROWS = 400_000
+MOST_ROWS = 60_000
 """Rows that all snapshots of a fit may have together; beyond it customers are drawn by a hash."""
 
 
@@ -44,6 +44,7 @@ class History:
 
     def __post_init__(self) -> None:
         self._steps = self.plan.sql()["duckdb"]
+        self._label_query = label_query(self.plan, horizon_days=self.plan.horizon_days)
         match_refunds(self.connection, self._steps)
 
     def snapshot(self, as_of: datetime, *, share: float = 1.0) -> pd.DataFrame:
@@ -70,9 +71,9 @@ class History:
         known = EVERYTHING if known_by is None else Cutoff.at(known_by, self.time_zone).micros
         self._fill_spine(as_of, share)
         customers = self.connection.execute(f"SELECT customer_id FROM {SPINE} ORDER BY subject").df()
-        labels = label_spine(
-            self.connection, self.plan, horizon_days=self.plan.horizon_days, known_by=known
-        ).set_index(pd.Index(customers["customer_id"]))
+        labels = label_spine(self.connection, self._label_query, known_by=known).set_index(
+            pd.Index(customers["customer_id"])
+        )
         return labels.loc[self.snapshot(as_of, share=share).index]
 
     def cutoffs(self, as_of: datetime) -> list[datetime]:

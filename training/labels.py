@@ -10,20 +10,32 @@ from features.contract import DAY, SCALE
 from features.days import SUBJECT, unbound_spine
 from features.plan import FeaturePlan
 
+JUDGED = "judged"
+"""The spine with ``known_by``."""
 
-def label_spine(
-    connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, *, horizon_days: int, known_by: int
-) -> pd.DataFrame:
+
+def label_query(plan: FeaturePlan, *, horizon_days: int) -> str:
+    """Compile the labels of a plan's orders to SQL, for `label_spine`.
+
+    Parameters
+    ----------
+    plan
+        Says which lines are purchases.
+    horizon_days
+        Orders of ``[as_of, as_of + horizon_days)`` count.
+    """
+    return str(ibis.to_sql(_horizon_orders(plan, horizon_days=horizon_days), dialect="duckdb"))
+
+
+def label_spine(connection: duckdb.DuckDBPyConnection, query: str, *, known_by: int) -> pd.DataFrame:
     """Label the customers on the spine, as known at a later instant.
 
     Parameters
     ----------
     connection
         With the staged tables, the matched refunds and the spine.
-    plan
-        Says which lines are purchases.
-    horizon_days
-        Orders of ``[as_of, as_of + horizon_days)`` count.
+    query
+        Of `label_query`.
     known_by
         Nothing that happened at or after this instant, or was ingested after it, is seen (int64 us UTC).
 
@@ -33,21 +45,20 @@ def label_spine(
     cancelled by its end) and ``value`` (their amounts less their refunds known by its end, in units of
     the currency). Refunds of earlier orders count nowhere.
     """
-    query = horizon_orders(plan, horizon_days=horizon_days, known_by=known_by)
     labels = connection.execute(
+        f"WITH {JUDGED} AS (SELECT *, {known_by}::BIGINT AS known_by FROM {SPINE}) "
         f"SELECT coalesce(orders, 0)::DOUBLE AS orders, coalesce(value, 0) / {SCALE}::DOUBLE AS value "
-        f"FROM {SPINE} LEFT JOIN ({ibis.to_sql(query, dialect='duckdb')}) USING ({SUBJECT}) "
-        f"ORDER BY {SUBJECT}"
+        f"FROM {SPINE} LEFT JOIN ({query}) USING ({SUBJECT}) ORDER BY {SUBJECT}"
     ).df()
     return labels.astype("float64")
 
 
-def horizon_orders(plan: FeaturePlan, *, horizon_days: int, known_by: int) -> ir.Table:
+def _horizon_orders(plan: FeaturePlan, *, horizon_days: int) -> ir.Table:
     """Return the orders and their value in the horizon: one row per subject with an order left."""
-    lines = plan.order_lines()
-    joined = unbound_spine().join(lines, "customer_id")
+    judged = ibis.table({**unbound_spine().schema(), "known_by": "int64"}, name=JUDGED)
+    joined = judged.join(plan.order_lines(), "customer_id")
     end = joined.as_of + horizon_days * DAY
-    seen = (joined.ordered_at < known_by) & (joined.ingested_at <= known_by)
+    seen = (joined.ordered_at < joined.known_by) & (joined.ingested_at <= joined.known_by)
     bought = (joined.ordered_at >= joined.as_of) & (joined.ordered_at < end)
     refunded = bought & (joined.order_at >= joined.as_of) & (joined.ingested_at <= end)
     future = joined.filter(seen & ((joined.is_return == 1).ifelse(refunded, bought)))

@@ -10,10 +10,11 @@ from features.batch import match_refunds, put_on_spine
 from features.contract import DAY
 from features.instants import Cutoff, micros, parse_as_of
 from features.plan import FeaturePlan
-from training.labels import label_spine
+from training.labels import label_query, label_spine
 
 PLAN = FeaturePlan(horizon_days=30, exclude={"product_id": ("POST",)})
 STEPS = PLAN.sql()["duckdb"]
+QUERY = label_query(PLAN, horizon_days=30)
 JUNE = Cutoff.at(parse_as_of("2024-06-01"), "UTC")
 NOW = "2024-12-31"
 
@@ -30,7 +31,7 @@ def labels_of(fill: Callable[..., None]) -> Any:
             match_refunds(connection, STEPS)
             put_on_spine(connection, "SELECT 'a' AS customer_id", cutoff)
             by = known_by if isinstance(known_by, int) else micros(parse_as_of(known_by))
-            labels = label_spine(connection, PLAN, horizon_days=30, known_by=by)
+            labels = label_spine(connection, QUERY, known_by=by)
             assert list(labels.columns) == ["orders", "value"]
             return tuple(labels.iloc[0])
 
@@ -116,7 +117,7 @@ def test_each_customer_on_the_spine_has_a_row_in_its_order(fill: Callable[..., N
         fill(connection, PLAN, orders=[line("2024-06-10", 4) | {"customer_id": name} for name in "ca"])
         match_refunds(connection, STEPS)
         put_on_spine(connection, "SELECT unnest(['c', 'b', 'a']) AS customer_id", JUNE)
-        labels = label_spine(connection, PLAN, horizon_days=30, known_by=JUNE.micros + 90 * DAY)
+        labels = label_spine(connection, QUERY, known_by=JUNE.micros + 90 * DAY)
     assert labels.to_numpy().tolist() == [[1, 4], [0, 0], [1, 4]]
 
 
