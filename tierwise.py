@@ -160,6 +160,35 @@ def score(
     typer.echo(f"run {run.run_id}: {run.customers:,} customers as of {run.as_of:%Y-%m-%d %H:%M} UTC")
 
 
+@app.command()
+def serve(
+    c: File = HERE,
+    overrides: Overrides = None,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen at.")] = 3000,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve other machines without a token.")
+    ] = False,
+) -> None:
+    """Serve the champion and the published scores over HTTP."""
+    from serving.server import serve as start
+    from serving.settings import store_of
+    from training.train import registry_of
+
+    configuration = _configuration(c, overrides)
+    registry = registry_of(configuration)
+    champion = registry.find("champion")
+    start(
+        registry.fetch(champion.version),
+        model_version=str(champion.version),
+        store=store_of(configuration),
+        workspace=configuration.project.workspace,
+        host=host,
+        port=port,
+        insecure=insecure,
+    )
+
+
 @models_app.command("list")
 def list_models(c: File = HERE, overrides: Overrides = None) -> None:
     """List the registered versions."""

@@ -3,7 +3,6 @@ import os
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -98,8 +97,7 @@ def served_shop(tmp_path_factory: pytest.TempPathFactory) -> ServedShop:
     bundle = _trained(configuration, as_of)
     (folder / "bundle").mkdir()
     bundle.write(folder / "bundle")
-    with Store.open(folder / "store.db") as store, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
+    with Store.open(folder / "store.db") as store:
         ScoringJob(configuration, bundle, "7", store).run(as_of=as_of)
     return ServedShop(folder, shop, as_of)
 
