@@ -85,9 +85,9 @@ class _Staging:
         name = self.table.name
         try:
             self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS {rows.sql}")
-        except duckdb.OutOfMemoryException:
-            raise
         except duckdb.Error as error:
+            if isinstance(error, duckdb.OutOfMemoryException) or "Could not write" in str(error):
+                raise  # memory or disk is short: no fault of the source
             raise unreadable(self.table, [Path(file) for file in scan.files], error) from None
         if "line" in rows.columns and scan.relation != scan.numbered:
             self.connection.execute(

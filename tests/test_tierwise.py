@@ -270,6 +270,13 @@ def test_a_full_disk_while_publishing_is_named_and_the_run_stays(shop: Path) -> 
     assert published(shop) == before
 
 
+def test_a_disk_too_small_for_the_data_is_a_failure_of_its_own(scored_shop: Path, tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"
+    place = "-c", scored_shop / "tierwise.toml", "--set", f"project.workspace={tmp_path / 'small'}"
+    done = child("check", *place, before=limit)
+    assert_refused(done, "check memory and disk, then run again", code=1)
+
+
 KILLED = """
 import os, signal
 import serving.store
