@@ -130,7 +130,7 @@ def shop(case: Case, data: Path) -> Iterator[History]:
 def report(case: Case, history: History) -> None:
     """Print the table of one shop."""
     start = time.perf_counter()
-    history.lesson(case.as_of)
+    history.lesson(case.as_of, share=history.share(case.as_of))
     prepared = time.perf_counter() - start
     judged, seconds = [], {}
     for name, forecast in models(case, history):

@@ -19,7 +19,7 @@ EVERYTHING = 2**62
 EARLIEST_DAYS = 30
 """A snapshot with less history before it teaches nothing."""
 MOST_SNAPSHOTS = 24
-MOST_ROWS = 60_000
+MOST_ROWS = 80_000
 """Rows that all snapshots of a fit may have together; beyond it customers are drawn by a hash."""
 
 
@@ -84,8 +84,18 @@ class History:
         days = (horizon + number * max(horizon // 3, 1) for number in range(MOST_SNAPSHOTS))
         return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
 
-    def lesson(self, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def share(self, as_of: datetime) -> float:
+        """Return the share of customers whose snapshots until `as_of` are `MOST_ROWS` together."""
+        rows = len(self.snapshot(as_of)) * len(self.cutoffs(as_of))
+        return min(1.0, MOST_ROWS / max(rows, 1))
+
+    def lesson(self, as_of: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what can be taught at `as_of`: labelled snapshots, and the present one without labels.
+
+        Parameters
+        ----------
+        share
+            Of the customers in the labelled snapshots.
 
         Returns
         -------
@@ -93,11 +103,9 @@ class History:
         oldest first, and their labels, NaN for the present.
         """
         present = self.snapshot(as_of)
-        cutoffs = self.cutoffs(as_of)
-        share = min(1.0, MOST_ROWS / max(len(present) * len(cutoffs), 1))
         rows = [present.assign(snapshot=0)]
         labels = [pd.DataFrame(np.nan, index=present.index, columns=["orders", "value"])]
-        for number, cutoff in enumerate(cutoffs, start=1):
+        for number, cutoff in enumerate(self.cutoffs(as_of), start=1):
             rows.append(self.snapshot(cutoff, share=share).assign(snapshot=-number))
             labels.append(self.labels(cutoff, known_by=as_of, share=share))
         return _stacked(rows), _stacked(labels)

@@ -46,9 +46,9 @@ def forecasts(
     One row per origin, customer and model: ``origin``, ``customer_id``, ``model``, the forecast, and
     the truth ``orders`` and ``value``.
     """
-    parts = []
+    parts, share = [], history.share(known_by)
     for origin in origins:
-        frame, labels = history.lesson(origin)
+        frame, labels = history.lesson(origin, share=share)
         truth = history.labels(origin, known_by=known_by)
         for name, recipe in recipes.items():
             progress(f"{name}, held out from {origin:%Y-%m-%d}")
@@ -72,7 +72,7 @@ def champion_forecasts(
     for origin in origins:
         estimator = champion.estimator()
         if trained_at > origin:
-            estimator = clone(estimator).fit(*history.lesson(origin))
+            estimator = clone(estimator).fit(*history.lesson(origin, share=history.share(known_by)))
         truth = history.labels(origin, known_by=known_by)
         parts.append(_judged(estimator, history.snapshot(origin), truth, origin, name))
     return pd.concat(parts, ignore_index=True)

@@ -80,7 +80,7 @@ class Lesson:
 
     def taught(self, name: str) -> tuple[ForecastEstimator, dict[str, Any]]:
         """Teach a recipe on everything known; return it with the facts of its training."""
-        frame, labels = self.history.lesson(self.as_of)
+        frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
         estimator = recipes(self.settings, seed=SEED)[name].fit(frame, labels)
         present = self.history.snapshot(self.as_of)
         risk = estimator.predict(present)["churn_risk"].to_numpy()
