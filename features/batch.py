@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from features.contract import DAY
 from features.instants import EPOCH, Cutoff
 from features.scratch import scratch_folder
 
@@ -28,7 +29,7 @@ def workplace(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def end_of_data(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Return 00:00 UTC of the day after the last order line."""
-    last = connection.execute("SELECT max(ordered_at) // 86400000000 FROM orders").fetchall()[0][0]
+    last = connection.execute(f"SELECT max(ordered_at) // {DAY} FROM orders").fetchall()[0][0]
     return EPOCH + timedelta(days=last + 1)
 
 

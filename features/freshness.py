@@ -1,7 +1,7 @@
 """Whether the data is whole up to `as_of`: a late load leaves improbably thin days before it."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import duckdb
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.stats import nbinom
 
 from features.errors import StaleDataError
+from features.instants import EPOCH, micros
 from features.parsing import local_day
 
 Days = npt.NDArray[np.int64]
@@ -109,7 +110,7 @@ def _customers_a_day(
     connection: duckdb.DuckDBPyConnection, as_of: datetime, time_zone: str
 ) -> tuple[int, Days]:
     """Return the day of `as_of`, and the customers on each day up to it, from the first known one on."""
-    instant = microseconds(as_of)
+    instant = micros(as_of)
     until = int(connection.execute(f"SELECT {local_day(str(instant), time_zone)}").fetchall()[0][0])
     rows = connection.execute(
         "SELECT day, count(DISTINCT customer_id) FROM orders WHERE ordered_at < $as_of "
@@ -221,9 +222,4 @@ def _probability(customers: int, expected: float, spread: float) -> float:
 
 
 def _date(day: int) -> date:
-    return date(1970, 1, 1) + timedelta(days=day)
-
-
-def microseconds(as_of: datetime) -> int:
-    """Return an instant as it is held inside: microseconds since 1970-01-01 UTC."""
-    return round((as_of - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+    return EPOCH.date() + timedelta(days=day)

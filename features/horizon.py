@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
-from features.freshness import microseconds
+from features.instants import micros
 
 WINDOWS = (30, 60, 90, 120, 180, 365)
 """Candidate horizons, in days."""
@@ -85,7 +85,7 @@ def horizon_advice(connection: duckdb.DuckDBPyConnection, *, as_of: datetime) ->
         f"coalesce(next_day, last_day) - day AS length FROM (SELECT customer_id, day, "
         f"lead(day) OVER (PARTITION BY customer_id ORDER BY day) AS next_day, max(day) OVER () AS last_day "
         f"FROM (SELECT DISTINCT customer_id, day FROM orders WHERE is_return = 0 AND amount >= 0 "
-        f"AND ordered_at < {microseconds(as_of)} AND ingested_at <= {microseconds(as_of)}))"
+        f"AND ordered_at < {micros(as_of)} AND ingested_at <= {micros(as_of)}))"
     )
     rows = connection.execute(
         "SELECT length, count(*) FILTER (ended), count(*) FILTER (NOT ended) FROM pauses "
