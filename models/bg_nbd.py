@@ -53,18 +53,13 @@ class BgNbd(PurchaseProcess):
         """P(the customer has not dropped out at `as_of`); 1 without a repeat order."""
         return np.asarray(expit(-_log_odds_gone(self._fitted, (frequency, recency_days, age_days))))
 
-    def no_order(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
-    ) -> Vector:
-        """P(no order in the `horizon_days` after `as_of`)."""
+    def _some_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float) -> Vector:
+        """P(an order in the horizon) of a customer alive at `as_of`."""
         r, alpha, _, _ = self._fitted
-        some = -np.expm1(-(r + frequency) * np.log1p(horizon_days / (alpha + age_days)))
-        return np.asarray(1.0 - self.alive(frequency, recency_days, age_days) * some)
+        return np.asarray(-np.expm1(-(r + frequency) * np.log1p(horizon_days / (alpha + age_days))))
 
-    def expected_orders(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float | Vector
-    ) -> Vector:
-        """Give the expected number of order days in the `horizon_days` after `as_of`.
+    def orders_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float | Vector) -> Vector:
+        """Give the expected number of order days in the horizon of a customer alive at `as_of`.
 
         Equation 10 of the paper before its integral over the dropout probability is solved: the closed form
         overflows for long histories, the quadrature does not.
@@ -77,7 +72,7 @@ class BgNbd(PurchaseProcess):
             dropout, weight = rule[:, group]
             reach = np.log1p(dropout * horizon_days / (alpha + age_days))
             expected = expected - weight * np.expm1(-(r + frequency) * reach) / dropout
-        return expected * self.alive(frequency, recency_days, age_days)
+        return expected
 
 
 def _log_odds_gone(parameters: Vector, rows: Rows) -> Vector:

@@ -49,13 +49,11 @@ class ParetoNbd(PurchaseProcess):
             answer[part] = silence.survived
         return answer
 
-    def no_order(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
-    ) -> Vector:
-        """P(no order in the `horizon_days` after `as_of`).
+    def _some_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float) -> Vector:
+        """P(an order in the horizon) of a customer alive at `as_of`.
 
-        For a customer alive at `as_of` it is the likelihood of a silence that long under the rates updated
-        by the history, so the integral is that of the likelihood.
+        No order is a silence that long under the rates updated by the history, so the integral is that of
+        the likelihood.
         """
         r, alpha, s, beta = self._fitted
         silent = np.empty(np.shape(frequency))
@@ -65,17 +63,14 @@ class ParetoNbd(PurchaseProcess):
             silence = _silence(shape, alpha + since, s, beta + since, now, then)
             scale = shape * np.log(alpha + since) + s * np.log(beta + since)
             silent[part] = np.exp(np.minimum(scale + silence.log_likelihood, 0.0))
-        return 1.0 - self.alive(frequency, recency_days, age_days) * (1.0 - silent)
+        return 1.0 - silent
 
-    def expected_orders(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float | Vector
-    ) -> Vector:
-        """Give the expected number of order days in the horizon (Fader and Hardie 2005)."""
+    def orders_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float | Vector) -> Vector:
+        """Give the expected number of order days of a customer alive (Fader and Hardie 2005)."""
         r, alpha, s, beta = self._fitted
         growth = np.log1p(horizon_days / (beta + age_days))
         lifetime = (beta + age_days) * growth * exprel((1.0 - s) * growth)
-        rate = (r + frequency) / (alpha + age_days)
-        return np.asarray(rate * lifetime * self.alive(frequency, recency_days, age_days))
+        return np.asarray((r + frequency) / (alpha + age_days) * lifetime)
 
 
 def _chunks(size: int) -> Iterator[slice]:

@@ -90,26 +90,26 @@ class PurchaseForecaster(ForecastEstimator):
 
     def describe(self, columns: Columns) -> dict[str, Vector]:
         """Describe customers by the process: what trees learn from beside behaviour."""
-        past = history(columns)
-        orders = self.process_.expected_orders(*past, horizon_days=self.horizon_days)
+        outlook = self.process_.outlook(*history(columns), horizon_days=self.horizon_days)
         order_value = self.order_value_.expected_value(columns["orders_all"], columns["spend_mean_order"])
         return {
-            "process_alive": self.process_.alive(*past),
-            "process_no_order": self.process_.no_order(*past, horizon_days=self.horizon_days),
-            "process_orders": orders,
+            "process_alive": outlook.alive,
+            "process_no_order": outlook.no_order,
+            "process_orders": outlook.expected_orders,
             "process_order_value": order_value,
-            "process_value": orders * order_value,
+            "process_value": outlook.expected_orders * order_value,
         }
 
     def clv_ratio(self, columns: Columns) -> Vector:
         """Return the discounted orders until `clv_days` over the orders in the horizon, of shape (n,).
 
-        Orders are discounted by the middle of their quarter after `as_of`.
+        Orders are discounted by the middle of their quarter after `as_of`. Whether the customer is alive
+        bears on both alike.
         """
-        past = history(columns)
+        frequency, _, age = history(columns)
         ends = np.append(np.arange(QUARTER_DAYS, self.clv_days, QUARTER_DAYS), self.clv_days)
         horizons = np.append(ends, self.horizon_days)[:, None]
-        *reached, in_horizon = self.process_.expected_orders(*past, horizon_days=horizons)
+        *reached, in_horizon = self.process_.orders_if_alive(frequency, age, horizon_days=horizons)
         quarterly = np.diff(np.vstack([np.zeros_like(in_horizon), *reached]), axis=0)
         middles = ends - np.diff(np.append(0.0, ends)) / 2
         discounted = (1.0 + self.discount_rate) ** (-middles / 365.0) @ quarterly

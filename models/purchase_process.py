@@ -3,7 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -11,6 +11,14 @@ from models.likelihood import Rows, Vector, distinct, maximise
 
 logger = logging.getLogger(__name__)
 YEAR_DAYS = 365.0
+
+
+class Outlook(NamedTuple):
+    """What a process says of each customer at one horizon; each of shape (n,)."""
+
+    alive: Vector
+    no_order: Vector
+    expected_orders: Vector
 
 
 class PurchaseProcess(ABC):
@@ -81,17 +89,34 @@ class PurchaseProcess(ABC):
     def alive(self, frequency: Vector, recency_days: Vector, age_days: Vector) -> Vector:
         """P(the customer has not dropped out at `as_of`)."""
 
-    @abstractmethod
+    def outlook(
+        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
+    ) -> Outlook:
+        """Give all three answers at the price of one and a half."""
+        alive = self.alive(frequency, recency_days, age_days)
+        some = self._some_if_alive(frequency, age_days, horizon_days=horizon_days)
+        orders = self.orders_if_alive(frequency, age_days, horizon_days=horizon_days)
+        return Outlook(alive, 1.0 - alive * some, orders * alive)
+
     def no_order(
         self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
     ) -> Vector:
         """P(no order in the `horizon_days` after `as_of`)."""
+        return self.outlook(frequency, recency_days, age_days, horizon_days=horizon_days).no_order
+
+    def expected_orders(
+        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
+    ) -> Vector:
+        """Give the expected number of order days in the `horizon_days` after `as_of`."""
+        return self.outlook(frequency, recency_days, age_days, horizon_days=horizon_days).expected_orders
 
     @abstractmethod
-    def expected_orders(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float | Vector
-    ) -> Vector:
-        """Give the expected number of order days in the `horizon_days` after `as_of`.
+    def _some_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float) -> Vector:
+        """P(an order in the `horizon_days` after `as_of`) of a customer alive at `as_of`."""
+
+    @abstractmethod
+    def orders_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float | Vector) -> Vector:
+        """Give the expected number of order days in the horizon of a customer alive at `as_of`.
 
         Horizons of shape (k, 1) give k rows of shape (n,) at little more than the price of one.
         """

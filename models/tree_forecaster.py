@@ -90,7 +90,7 @@ class TreeForecaster(ForecastEstimator):
     def forecast(self, columns: Columns) -> Columns:
         """Forecast from both; CLV continues the value by the course of the process."""
         inputs = self._inputs(self.process_, columns)
-        matrix = np.column_stack([inputs[name] for name in self.feature_names_])
+        matrix = np.array([inputs[name] for name in self.feature_names_]).T
         churn, orders, value = (np.asarray(self.boosters_[name].predict(matrix)) for name in OBJECTIVES)
         value = (value + inputs["process_value"]) / 2
         return coherent(
