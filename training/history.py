@@ -19,6 +19,8 @@ EVERYTHING = 2**62
 EARLIEST_DAYS = 30
 """A snapshot with less history before it teaches nothing."""
 MOST_SNAPSHOTS = 24
+MOST_CUSTOMERS = 50_000
+"""Customers beyond which a draw judges a model, and fits a process, as well as everybody."""
 MOST_ROWS = 80_000
 """Rows that all snapshots of a fit may have together; beyond it customers are drawn by a hash."""
 
@@ -84,9 +86,13 @@ class History:
         days = (horizon + number * max(horizon // 3, 1) for number in range(MOST_SNAPSHOTS))
         return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
 
+    def crowd(self, as_of: datetime) -> float:
+        """Return the share of customers that are at most `MOST_CUSTOMERS` at `as_of`."""
+        return min(1.0, MOST_CUSTOMERS / max(self.customers(as_of), 1))
+
     def share(self, as_of: datetime) -> float:
         """Return the share of customers whose snapshots until `as_of` are `MOST_ROWS` together."""
-        rows = len(self.snapshot(as_of)) * len(self.cutoffs(as_of))
+        rows = self.customers(as_of) * len(self.cutoffs(as_of))
         return min(1.0, MOST_ROWS / max(rows, 1))
 
     def lesson(self, as_of: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -102,13 +108,17 @@ class History:
         The feature rows with ``snapshot`` (0 is the present, -1 the latest labelled one, and so on),
         oldest first, and their labels, NaN for the present.
         """
-        present = self.snapshot(as_of)
+        present = self.snapshot(as_of, share=self.crowd(as_of))
         rows = [present.assign(snapshot=0)]
         labels = [pd.DataFrame(np.nan, index=present.index, columns=["orders", "value"])]
         for number, cutoff in enumerate(self.cutoffs(as_of), start=1):
             rows.append(self.snapshot(cutoff, share=share).assign(snapshot=-number))
             labels.append(self.labels(cutoff, known_by=as_of, share=share))
         return _stacked(rows), _stacked(labels)
+
+    def customers(self, as_of: datetime) -> int:
+        """Return how many customers were known at `as_of`."""
+        return put_everybody_on_spine(self.connection, Cutoff.at(as_of, self.time_zone))
 
     def _fill_spine(self, as_of: datetime, share: float) -> None:
         cutoff = Cutoff.at(as_of, self.time_zone)

@@ -49,11 +49,12 @@ def forecasts(
     parts, share = [], history.share(known_by)
     for origin in origins:
         frame, labels = history.lesson(origin, share=share)
-        truth = history.labels(origin, known_by=known_by)
+        crowd = history.crowd(origin)
+        truth = history.labels(origin, known_by=known_by, share=crowd)
         for name, recipe in recipes.items():
             progress(f"{name}, held out from {origin:%Y-%m-%d}")
             fitted = clone(recipe).fit(frame, labels)
-            parts.append(_judged(fitted, history.snapshot(origin), truth, origin, name))
+            parts.append(_judged(fitted, history.snapshot(origin, share=crowd), truth, origin, name))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -73,8 +74,9 @@ def champion_forecasts(
         estimator = champion.estimator()
         if trained_at > origin:
             estimator = clone(estimator).fit(*history.lesson(origin, share=history.share(known_by)))
-        truth = history.labels(origin, known_by=known_by)
-        parts.append(_judged(estimator, history.snapshot(origin), truth, origin, name))
+        crowd = history.crowd(origin)
+        truth = history.labels(origin, known_by=known_by, share=crowd)
+        parts.append(_judged(estimator, history.snapshot(origin, share=crowd), truth, origin, name))
     return pd.concat(parts, ignore_index=True)
 
 
