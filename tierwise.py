@@ -133,6 +133,8 @@ def train(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
         f"version {done.version.version} ({done.facts['model']}, {done.facts['customers']:,} customers, "
         f"{done.facts['snapshots']} labelled snapshots) is {done.verdict.alias}: {done.verdict.reason}"
     )
+    for note in done.facts["notes"]:
+        typer.echo(f"note: {note}")
 
 
 @app.command()

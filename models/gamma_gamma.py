@@ -71,7 +71,7 @@ class GammaGamma:
         self.parameters_ = dict(zip(self.names, _natural(parameters), strict=True))
         self.log_likelihood_ = float(weights @ _terms(parameters, rows)[0])
         if self.note_:
-            logger.warning("GammaGamma: %s", self.note_)
+            logger.info("GammaGamma: %s", self.note_)
         return self
 
     @property

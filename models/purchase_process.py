@@ -63,7 +63,7 @@ class PurchaseProcess(ABC):
         self.log_likelihood_ = float(weights @ self._terms(maximum.parameters, rows)[0])
         self.note_ = maximum.note
         if self.note_:
-            logger.warning("%s: %s", type(self).__name__, self.note_)
+            logger.info("%s: %s", type(self).__name__, self.note_)
         return self
 
     def _usual_for(self, rows: Rows, weights: Vector) -> Vector:

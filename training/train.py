@@ -3,8 +3,6 @@
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import pandas as pd
@@ -14,12 +12,15 @@ from features.configuration import Configuration
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
+from features.scratch import scratch_folder
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
 from models.bundle import Bundle
 from models.estimator import ForecastEstimator
+from models.purchase_forecaster import PurchaseForecaster
 from models.standing import quantile_grid
+from models.tree_forecaster import TreeForecaster
 from training.evaluation import Evaluation, evaluate
 from training.gate import Verdict, decide
 from training.golden import with_golden_histories
@@ -27,7 +28,8 @@ from training.history import History
 from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
 from training.recipes import PROCESS_ALONE, TREES, recipes
 from training.record import training_run
-from training.registry import CHAMPION, Registry, Version
+from training.registry import CHAMPION, Registry
+from training.versions import Version
 
 SEED = 0
 SO_FAR = "champion so far"
@@ -46,7 +48,7 @@ class Training:
     evaluation
         All models on the held-out origins; null where the history is too short for any.
     facts
-        What the bundle says of its training.
+        What the bundle says of its training; ``notes`` tell where a fit had to be helped.
     """
 
     version: Version
@@ -82,16 +84,17 @@ class Lesson:
         """Teach a recipe on everything known; return it with the facts of its training."""
         frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
         estimator = recipes(self.settings, seed=SEED)[name].fit(frame, labels)
-        present = self.history.snapshot(self.as_of)
+        present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
         risk = estimator.predict(present)["churn_risk"].to_numpy()
         facts = {
             "as_of": self.as_of.isoformat(),
             "model": name,
             "seed": SEED,
-            "customers": len(present),
+            "customers": self.history.customers(self.as_of),
             "snapshots": int(-frame["snapshot"].min()),
             "labelled_rows": int(labels["orders"].notna().sum()),
             "churn_risk_grid": quantile_grid(risk),
+            "notes": _notes(estimator),
             **self.settings.model_dump(),
         }
         return estimator, facts
@@ -130,8 +133,8 @@ def train(
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None
     bundle = with_golden_histories(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
-    with TemporaryDirectory(dir=project.workspace, prefix="job-") as scratch:
-        folder = bundle.write(Path(scratch))
+    with scratch_folder(project.workspace) as scratch:
+        folder = bundle.write(scratch)
         run = training_run(project.name, estimator, facts, evaluation, held_out)
         version = registry.log(run, bundle=folder, digest=bundle.digest)
     if champion is None or champion.digest != bundle.digest:
@@ -145,6 +148,15 @@ def registry_of(configuration: Configuration) -> Registry:
     return Registry.open(
         project.workspace, project=project.name, tracking_uri=os.environ.get("MLFLOW_TRACKING_URI")
     )
+
+
+def _notes(estimator: ForecastEstimator) -> list[str]:
+    """Tell where the fit of the purchase process had to be helped; nothing without a process."""
+    process = estimator.process_ if isinstance(estimator, TreeForecaster) else estimator
+    if not isinstance(process, PurchaseForecaster):
+        return []
+    parts = (process.process_, process.order_value_)
+    return [f"{type(part).__name__}: {part.note_}" for part in parts if part.note_]
 
 
 def _champion(registry: Registry) -> Bundle | None:
@@ -162,10 +174,10 @@ def _lesson(configuration: Configuration, connection: Any, as_of: datetime | Non
         horizon_days=settings.horizon_days,
         cutoff=Cutoff.at(as_of, time_zone),
     )
-    lesson = Lesson(History(connection, plan, time_zone), settings, as_of)
-    if lesson.history.snapshot(as_of).empty:
+    history = History(connection, plan, time_zone)
+    if history.snapshot(as_of, share=history.crowd(as_of)).empty:
         raise InputError(f"nobody ordered before {as_of:%Y-%m-%d %H:%M} UTC; give a later --as-of")
-    return lesson
+    return Lesson(history, settings, as_of)
 
 
 def _verdict(held_out: pd.DataFrame, champion: Bundle | None, lesson: Lesson) -> Verdict:

@@ -82,7 +82,7 @@ def test_constant_values_are_expected_again() -> None:
 def test_values_that_the_model_cannot_hold_keep_their_observed_mean(caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
     count, mean = rng.integers(1, 50, 3_000).astype(float), rng.lognormal(4, 1.2, 3_000)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         model = GammaGamma().fit(count, mean)
     assert "its mean is held at the observed one" in model.note_
     assert model.note_ in caplog.text

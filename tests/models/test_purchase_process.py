@@ -147,7 +147,7 @@ def test_data_that_tell_too_little_get_usual_parameters_and_a_note(
     process: type[PurchaseProcess], history: Rows, caplog: pytest.LogCaptureFixture
 ) -> None:
     history = tuple(np.array(column, dtype=float) for column in history)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         model = process().fit(*history)
     assert "usual values" in model.note_
     assert model.note_ in caplog.text
