@@ -14,7 +14,7 @@ from models.estimator import ForecastEstimator
 from models.tree_forecaster import TreeForecaster
 from training import plots
 from training.evaluation import Evaluation
-from training.registry import TrainingRun
+from training.versions import TrainingRun
 
 
 def training_run(

@@ -2,19 +2,17 @@
 
 import re
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
 from features.errors import InputError
+from features.scratch import scratch_folder
 from training.tracking import Tracking
 from training.versions import TrainingRun, Version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "Registry", "TrainingRun", "Version"]
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
@@ -257,8 +255,8 @@ class Registry:
         folder = self._workspace / "bundles" / version.digest
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=folder.parent) as unfinished:
-                copy = Path(client.download_artifacts(version.run_id, _BUNDLE, unfinished))
+            with scratch_folder(self._workspace) as unfinished:
+                copy = Path(client.download_artifacts(version.run_id, _BUNDLE, str(unfinished)))
                 try:
                     copy.rename(folder)
                 except OSError:
