@@ -21,11 +21,3 @@ def recipes(settings: ForecastSettings, *, seed: int) -> dict[str, ForecastEstim
         "own past rate": OwnRate(**about),
         "recency rule": RecencyRule(**about),
     }
-
-
-def name_of(estimator: ForecastEstimator, settings: ForecastSettings, *, seed: int) -> str | None:
-    """Return the name of the recipe that an estimator was made by; null for one with other settings."""
-    for name, recipe in recipes(settings, seed=seed).items():
-        if recipe.kind == estimator.kind and recipe.get_params() == estimator.get_params():
-            return name
-    return None
