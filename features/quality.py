@@ -76,8 +76,10 @@ class DataQuality:
 def render(quality: DataQuality) -> Table:
     """Lay the report out for a terminal: a line per table, and one per finding below it."""
     table = Table("table", "column", "rule", "rows", "share", "example", "what was done")
-    for column in (3, 4):
-        table.columns[column].justify = "right"
+    for column in table.columns:
+        column.overflow = "fold"
+    for column in table.columns[3:5]:
+        column.justify, column.no_wrap = "right", True
     for name, counts in quality.counts.items():
         done = f"{counts.used:,} used, {counts.quarantined:,} quarantined, {counts.merged:,} merged"
         table.add_row(name, "", "rows in", f"{counts.rows_in:,}", "", "", done, style="bold")

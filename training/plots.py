@@ -54,7 +54,7 @@ def calibration(churned: Vector, risk: Vector, *, ax: Axes | None = None) -> Axe
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, symbol=""))
     ax.set_aspect("equal")
-    return _finish(ax, legend="lower right")
+    return _finish(ax, legend="upper left")
 
 
 def gain(value: Vector, predicted: Vector, *, ax: Axes | None = None) -> Axes:
@@ -140,7 +140,7 @@ def _axes(ax: Axes | None) -> Axes:
     return plt.subplots(figsize=(6.4, 4.8), layout="constrained")[1] if ax is None else ax
 
 
-def _finish(ax: Axes, *, legend: Literal["lower right", "upper right"] | None) -> Axes:
+def _finish(ax: Axes, *, legend: Literal["lower right", "upper left", "upper right"] | None) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
     ax.set_axisbelow(True)

@@ -118,6 +118,8 @@ class Version:
 def render(versions: Sequence[Version]) -> Table:
     """Lay registered versions out for a terminal, newest first."""
     table = Table("version", "model", "as_of", "alias", "AUC", "log loss", "Gini", "bundle")
+    for column in table.columns:
+        column.overflow = "fold"
     for version in versions:
         measures = (version.metrics.get(name) for name in ("auc", "log_loss", "gini"))
         shown = ("" if value is None else f"{value:.3f}" for value in measures)
