@@ -1,4 +1,4 @@
-"""What every forecaster is: a scikit-learn estimator that teaches, forecasts and turns into plain data."""
+"""What every forecaster is: a scikit-learn estimator that learns, forecasts and turns into plain data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,9 +19,10 @@ OUTPUTS = ("churn_risk", "expected_orders", "expected_value", "clv")
 class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """Forecast what each customer does in the horizon.
 
-    A frame holds one row per customer and snapshot: the features of a feature plan and ``snapshot``, a
-    whole number that grows with time. Labels hold one row per row of the frame: ``orders`` and ``value``
-    in the horizon, NaN where they are not known yet.
+    A frame to forecast from holds one row per customer, the features of a feature plan. A frame to learn
+    from holds one row per customer and snapshot, with ``snapshot``, a whole number that grows with time.
+    Labels hold one row per row of that frame: ``orders`` and ``value`` in the horizon, NaN where they are
+    not known yet.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def columns_of(frame: pd.DataFrame) -> Columns:
 def coherent(
     *, churn_risk: Vector, expected_orders: Vector, expected_value: Vector, clv: Vector
 ) -> dict[str, Vector]:
-    """Put a forecast together: probabilities within [0, 1], nothing negative, no order without a chance."""
+    """Put a forecast together: a risk within [0, 1], nothing negative, at least 1 - risk orders."""
     churn_risk = np.clip(churn_risk, 0.0, 1.0)
     return {
         "churn_risk": churn_risk,

@@ -69,7 +69,15 @@ class History:
     def labels(
         self, as_of: datetime, *, known_by: datetime | None = None, share: float = 1.0
     ) -> pd.DataFrame:
-        """Return ``orders`` and ``value`` in the horizon of the rows of a snapshot."""
+        """Return ``orders`` and ``value`` in the horizon of the rows of a snapshot.
+
+        Parameters
+        ----------
+        known_by
+            As known at this instant; without one, as known today.
+        share
+            As in `snapshot`.
+        """
         known = EVERYTHING if known_by is None else Cutoff.at(known_by, self.time_zone).micros
         self._fill_spine(as_of, share)
         customers = self.connection.execute(f"SELECT customer_id FROM {SPINE} ORDER BY subject").df()
