@@ -20,6 +20,7 @@ from models.tree_forecaster import TreeForecaster
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+REMEDY = "train again, or promote another version"
 KINDS: dict[str, type[ForecastEstimator]] = {
     kind.kind: kind for kind in (TreeForecaster, PurchaseForecaster, OwnRate, RecencyRule)
 }
@@ -127,8 +128,7 @@ class Bundle:
             version, files = manifest["format_version"], dict(manifest["files"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{folder} is no bundle: its {MANIFEST} cannot be read ({type(error).__name__}); "
-                "train again, or promote another version"
+                f"{folder} is no bundle: its {MANIFEST} cannot be read ({type(error).__name__}); {REMEDY}"
             ) from None
         if version != FORMAT_VERSION:
             raise InputError(
@@ -151,14 +151,11 @@ def _verified(file: Path, digest: str) -> str:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"the bundle's file {file} cannot be read ({error.strerror}); "
-            "train again, or promote another version"
-        ) from None
+        raise InputError(f"the bundle's file {file} cannot be read ({error.strerror}); {REMEDY}") from None
     if _sha256(content) != digest:
         raise InputError(
             f"the bundle's file {file} is not what was written (its sha256 differs from the manifest's); "
-            "restore it, train again, or promote another version"
+            f"restore it, {REMEDY}"
         )
     return content.decode()
 

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 
 from features.errors import InputError
 from models.bundle import Bundle
+from serving.settings import SERVED, TOKEN
 from serving.store import Store
 from serving.trial import SOURCES, try_in_child
 
 SERVICE = "serving.service:CustomerService"
-SERVED, TOKEN = "TIERWISE_SERVED", "TIERWISE_TOKEN"
 
 
 def serve(  # noqa: PLR0913 - what is served and where stand side by side

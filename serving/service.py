@@ -8,10 +8,8 @@ from pathlib import Path
 import bentoml
 
 from serving.api import Desk, customer_api
+from serving.settings import SERVED, TOKEN
 
-SERVED = "TIERWISE_SERVED"
-"""The environment variable that says what is served: JSON with ``bundle``, ``model_version``, ``store``."""
-TOKEN = "TIERWISE_TOKEN"  # noqa: S105 - the name of a variable
 YOUNG_OBJECTS = 50_000
 
 API = customer_api(token=os.environ.get(TOKEN))

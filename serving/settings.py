@@ -1,4 +1,4 @@
-"""The ``[serving]`` table of the configuration."""
+"""What serving is told: the ``[serving]`` table of the configuration, and the service's environment."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,11 @@ from typing import Annotated
 from pydantic import Field
 
 from features.configuration import Configuration, Section
+
+SERVED = "TIERWISE_SERVED"
+"""The environment variable that tells the service what it serves: JSON of bundle, model_version, store."""
+TOKEN = "TIERWISE_TOKEN"  # noqa: S105 - the name of a variable
+"""The environment variable with the token that requests must bring."""
 
 
 class ServingSettings(Section):

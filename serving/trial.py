@@ -8,13 +8,12 @@ from pathlib import Path
 
 from features.errors import InputError
 from features.instants import Cutoff
-from models.bundle import Bundle
+from models.bundle import REMEDY, Bundle
 from models.live_forecaster import LiveForecaster
 
 TOLERANCE = 1e-9
 REFUSED = 2
 SOURCES = Path(__file__).parents[1]
-REMEDY = "train again, or promote another version"
 
 
 def try_in_child(folder: Path) -> None:
