@@ -18,29 +18,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from features.errors import InputError
+from features.faults import FULL, LOCKED, READ_ONLY, Fault, fault_of
 
 VERSION_TABLE = "store_version"
 _MIGRATING = threading.Lock()  # Alembic's environment is one per process
 _WRITER = 0x7469657277697365  # the advisory lock by which PostgreSQL, too, has one writer at a time
 
-_LOCKED = "is locked by another process that writes to it", "wait until that one has ended, then run again"
-_FULL = "cannot grow, its disk is full", "free some space, then run again"
-_READ_ONLY = "may only be read", "let this user write to it, or name another store"
-_FAULTS: dict[int | str, tuple[str, str]] = {
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_READONLY: _READ_ONLY,
-    sqlite3.SQLITE_PERM: _READ_ONLY,
-    sqlite3.SQLITE_IOERR: ("cannot be read or written", "check its disk and the space left, then run again"),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "create its folder, or let this user write to it"),
-    sqlite3.SQLITE_NOTADB: ("is no SQLite database", "name another file"),
-    sqlite3.SQLITE_CORRUPT: ("is damaged", "restore it from a copy, or move it away and score again"),
-    "55P03": _LOCKED,
-    "53100": _FULL,
-    "25006": _READ_ONLY,
-    "42501": _READ_ONLY,
-}
-_UNREACHABLE = "cannot be reached", "check its url, user and password, and that the server runs"
+_FAULTS = {"55P03": LOCKED, "53100": FULL, "25006": READ_ONLY, "42501": READ_ONLY}
+"""PostgreSQL's, by its states."""
+_UNREACHABLE = Fault("cannot be reached", "check its url, user and password, and that the server runs")
 _CONNECTION_STATES = {"08", "28", "3D", "53", "57"}
 
 
@@ -164,7 +150,7 @@ class Database:
             try:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             except sa.exc.OperationalError as error:  # SQLite waits for a lock everywhere but here
-                if _fault(error.orig) is not _LOCKED or time.monotonic() > end:
+                if _fault(error.orig) is not LOCKED or time.monotonic() > end:
                     raise
                 time.sleep(0.01)
             else:
@@ -196,7 +182,7 @@ class Database:
             if fault is None:
                 raise
             reason = " ".join(str(cause).split())
-            raise StoreError(f"store '{self.name}' {fault[0]} ({reason}); {fault[1]}") from error
+            raise StoreError(f"store '{self.name}' {fault.what} ({reason}); {fault.remedy}") from error
 
 
 def _parse(where: Path | str) -> sa.URL:
@@ -216,9 +202,9 @@ def _tune(connection: Any, _: object) -> None:  # noqa: ANN401 - a connection of
     connection.execute("PRAGMA journal_size_limit = 67108864")
 
 
-def _fault(cause: BaseException | None) -> tuple[str, str] | None:
+def _fault(cause: BaseException | None) -> Fault | None:
     if isinstance(cause, sqlite3.Error):
-        return _FAULTS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+        return fault_of(cause)
     if isinstance(cause, psycopg.Error):
         state = cause.sqlstate
         lost = isinstance(cause, psycopg.OperationalError) and (state or "08")[:2] in _CONNECTION_STATES

@@ -11,23 +11,10 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from features.errors import InputError
+from features.faults import fault_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-_LOCKED = "is locked by another process; wait until that one has ended, then run again"
-_READ_ONLY = "may only be read; let this user write to it, or name another workspace"
-_FAULTS = {
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_READONLY: _READ_ONLY,
-    sqlite3.SQLITE_PERM: _READ_ONLY,
-    sqlite3.SQLITE_FULL: "cannot grow, its disk is full; free some space, then run again",
-    sqlite3.SQLITE_IOERR: "cannot be read or written; check its disk and the space left, then run again",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; let this user write to its folder",
-    sqlite3.SQLITE_NOTADB: "is no SQLite database; move it away, then train again",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a copy, or move it away and train again",
-}
 
 
 class Tracking:
@@ -164,9 +151,8 @@ class Tracking:
         if "out-of-date database schema" in said:
             return f"is of another version of MLflow; copy it, then run: mlflow db upgrade '{self._uri}'"
         for cause in _causes(error):
-            if isinstance(cause, sqlite3.Error) and hasattr(cause, "sqlite_errorcode"):
-                # The low byte is the kind of the fault; the rest is its details.
-                return _FAULTS.get(cause.sqlite_errorcode & 0xFF)
+            if isinstance(cause, sqlite3.Error) and (fault := fault_of(cause)):
+                return f"{fault.what}; {fault.remedy}"
             if isinstance(cause, OSError) and cause.filename is not None:
                 return f"cannot use '{cause.filename}' ({cause.strerror}); check disk and permissions"
         return f"refused: {said.splitlines()[0]}" if said else None

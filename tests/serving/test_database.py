@@ -196,7 +196,7 @@ def test_a_folder_that_is_missing(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_text("customer_id,churn_risk\n" * 100)
-    with pytest.raises(StoreError, match=r"is no SQLite database .*; name another file"):
+    with pytest.raises(StoreError, match=r"is no SQLite database .*; move it away, or name"):
         Store.open(path)
 
 

@@ -193,7 +193,7 @@ def test_another_process_that_registers_is_waited_for_no_longer_than_told(worksp
 
 def test_a_file_that_is_no_database(workspace: Path) -> None:
     (workspace / "mlflow.db").write_text("version,digest\n" * 1000)
-    with pytest.raises(InputError, match=r"mlflow.db' is no SQLite database; move it away, then train again"):
+    with pytest.raises(InputError, match=r"mlflow.db' is no SQLite database; move it away, or name"):
         registry_in(workspace).versions()
     with pytest.raises(InputError, match="is no SQLite database"):
         promote(workspace)
