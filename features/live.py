@@ -4,8 +4,10 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from features.contract import TABLES
+from features.contract import ORDERS, TABLES
 from features.instants import Cutoff
+
+RETURN = list(ORDERS.staged).index("is_return")
 
 Rows = Sequence[Sequence[object]]
 """Rows of a canonical table, each with the staged columns in their order."""
@@ -58,8 +60,9 @@ class LiveEngine:
                 "INSERT INTO spine VALUES (?, ?, ?, ?, 0)",
                 (customer_id, cutoff.micros, cutoff.day, cutoff.month),
             )
-            for text in self._steps.values():
-                execute(text)
+            if any(line[RETURN] for line in rows.get("orders", ())):  # else no refund finds its order
+                for text in self._steps.values():
+                    execute(text)
             row: tuple[float | None, ...] = execute(self._features).fetchone()[2:]
             return row
         finally:

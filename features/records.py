@@ -23,9 +23,21 @@ def canonical_rows(
     ``is_return`` says so, or else where the amount is negative. A missing ``ingested_at`` is the time
     of the event.
     """
-    columns = table.staged | {each.name: each.kind for each in attributes}
-    readers = [(name, READERS.get(kind)) for name, kind in columns.items()]
-    return [_row(table, readers, record, number, time_zone) for number, record in enumerate(records)]
+    if not records:
+        return []
+    kinds = table.staged | {each.name: each.kind for each in attributes}
+    columns = {name: _column(records, name, READERS.get(kind)) for name, kind in kinds.items()}
+    clock = table.clock
+    if clock is not None:
+        happened = columns[clock]
+        if table is ORDERS:
+            _complete_lines(columns)
+        if "day" in columns:
+            columns["day"] = _days(records, clock, happened, time_zone)
+        columns["ingested_at"] = [
+            at if known is None else known for at, known in zip(happened, columns["ingested_at"], strict=True)
+        ]
+    return list(zip(*columns.values(), strict=True))
 
 
 def scaled(number: float) -> int:
@@ -39,38 +51,40 @@ def net_amount(quantity: int, unit_price: int) -> int:
     return (product + half) // SCALE if product >= 0 else -((half - product) // SCALE)
 
 
-Readers = Sequence[tuple[str, Callable[..., object] | None]]
+Column = list[Any]
 
 
-def _row(table: Table, readers: Readers, record: Record, number: int, time_zone: str) -> Row:
-    values: dict[str, Any] = {}
-    for name, reader in readers:
-        value = record.get(name)
-        values[name] = None if value is None or reader is None else reader(value)
-    clock = table.clock
-    if clock is not None:
-        if table is ORDERS:
-            _complete_line(values, number)
-        if values["ingested_at"] is None:
-            values["ingested_at"] = values[clock]
-        if "day" in values:
-            values["day"] = (
-                values[clock] // DAY
-                if time_zone == "UTC"
-                else calendar_day(record[clock].astimezone(ZoneInfo(time_zone)).date())
-            )
-    return tuple(values.values())
+def _column(records: Sequence[Record], name: str, reader: Callable[..., object] | None) -> Column:
+    values = [record.get(name) for record in records]
+    return values if reader is None else [None if value is None else reader(value) for value in values]
 
 
-def _complete_line(values: dict[str, Any], number: int) -> None:
-    amount, quantity = values["amount"], values["quantity"]
+def _days(records: Sequence[Record], clock: str, happened: Column, time_zone: str) -> Column:
+    if time_zone == "UTC":
+        return [at // DAY for at in happened]
+    zone = ZoneInfo(time_zone)
+    return [calendar_day(record[clock].astimezone(zone).date()) for record in records]
+
+
+def _complete_lines(columns: dict[str, Column]) -> None:
+    told = (columns[name] for name in ("amount", "quantity", "unit_price", "is_return"))
+    lines = [_completed(*line) for line in zip(*told, strict=True)]
+    for place, name in enumerate(("amount", "quantity", "is_return")):
+        columns[name] = [line[place] for line in lines]
+    columns["line"] = list(range(len(lines)))
+
+
+def _completed(
+    amount: int | None, quantity: int | None, unit_price: int | None, is_return: int | None
+) -> tuple[int, int | None, int]:
     if amount is None:
-        amount = net_amount(quantity, values["unit_price"])
-    if values["is_return"] is None:
-        values["is_return"] = int(amount < 0)
-    if values["is_return"] and amount > 0:
+        assert quantity is not None and unit_price is not None  # noqa: S101, PT018 - checked where it came in
+        amount = net_amount(quantity, unit_price)
+    if is_return is None:
+        is_return = int(amount < 0)
+    if is_return and amount > 0:
         amount, quantity = -amount, None if quantity is None else -abs(quantity)
-    values |= {"amount": amount, "quantity": quantity, "line": number}
+    return amount, quantity, is_return
 
 
 def _text(value: str) -> str | None:

@@ -14,7 +14,7 @@ def quantile_grid(values: Vector) -> list[float]:
     return [] if finite.size == 0 else np.quantile(finite, np.linspace(0, 1, GRID)).tolist()
 
 
-def percentile(grid: list[float], values: Vector) -> Vector:
+def percentile(grid: list[float] | Vector, values: Vector) -> Vector:
     """Return which share of the others lies below each value, 0 to 100; NaN for NaN.
 
     Parameters

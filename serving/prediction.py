@@ -11,12 +11,14 @@ from features.contract import CUSTOMERS, TABLES, Kind
 from features.instants import Cutoff
 from features.records import Row, canonical_rows
 from models.bundle import Bundle
+from models.likelihood import Vector
 from models.live_forecaster import LiveForecaster
 from models.standing import confidence, percentile
 from serving.customer_history import ROWS, CustomerHistory
 from serving.problems import Problem, shown
 from serving.tables import SCHEMA
 
+_FORECAST = tuple(name for name in SCHEMA.names if name not in {"customer_id", "confidence"})
 _JSON_TYPES: Mapping[Kind, tuple[type, ...]] = {
     Kind.TEXT: (str,),
     Kind.NUMBER: (int, float),
@@ -51,7 +53,7 @@ class Predictor:
             "currency": training["currency"],
         }
 
-    def row(self, history: CustomerHistory, *, now: datetime, grid: list[float]) -> dict[str, Any]:
+    def row(self, history: CustomerHistory, *, now: datetime, grid: Vector) -> dict[str, Any]:
         """Answer with a row of the output table; all forecasts are null without a known order.
 
         Parameters
@@ -75,15 +77,15 @@ class Predictor:
         )
         known = {} if forecast is None else forecast | self._standing(forecast, grid)
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
-        row |= {name: known.get(name) for name in SCHEMA.names if name not in {"customer_id", "confidence"}}
+        row |= {name: known.get(name) for name in _FORECAST}
         return row | {"value_basis": "revenue", "confidence": known.get("confidence")}
 
-    def _standing(self, forecast: Mapping[str, float], grid: list[float]) -> dict[str, Any]:
+    def _standing(self, forecast: Mapping[str, float], grid: Vector) -> dict[str, Any]:
         orders, tenure, risk = (
             np.array([forecast[name]]) for name in ("orders", "tenure_days", "churn_risk")
         )
         grades = confidence(orders, tenure, horizon_days=self._horizon_days, was_judged=self._was_judged)
-        rank = float(percentile(grid, risk)[0]) if grid else None
+        rank = float(percentile(grid, risk)[0]) if grid.size else None
         return {"churn_risk_percentile": rank, "confidence": grades[0]}
 
     def _rows(self, history: CustomerHistory, customer_id: str) -> dict[str, list[Row]]:

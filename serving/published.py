@@ -5,6 +5,8 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
+
 from serving.database import StoreError
 from serving.store import Store
 
@@ -25,7 +27,7 @@ class Published:
     """
 
     def __init__(self, where: str, *, grid: list[float]) -> None:
-        self.grid = grid
+        self.grid = np.asarray(grid)
         self._where = where
         self._store: Store | None = None
         self._run_id: str | None = None
@@ -54,7 +56,7 @@ class Published:
             return
         facts = self._opened().facts(run.run_id)
         if facts is not None:
-            self.grid, self._run_id = facts["churn_risk_grid"], run.run_id
+            self.grid, self._run_id = np.asarray(facts["churn_risk_grid"]), run.run_id
             logger.info("percentiles follow run %s", run.run_id)
 
     def follow(self) -> None:
