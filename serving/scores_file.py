@@ -6,36 +6,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from serving.store import Run, Store
-from serving.tables import SCHEMA
+from serving.tables import COLUMNS, SCHEMA
+
+TYPES = {"as_of": pa.timestamp("us", "UTC"), "horizon_days": pa.int32()}
+"""Of the columns of a run that hold no text."""
 
 
 def write_scores(store: Store, run: Run, file: Path) -> None:
-    """Write a published run as Parquet, one row per customer, in the columns of the output table."""
+    """Write a published run as Parquet, one row per customer, in the columns of the output table.
+
+    The file appears whole or not at all.
+    """
     common = {
-        "as_of": pa.scalar(run.as_of, pa.timestamp("us", "UTC")),
-        "run_id": pa.scalar(run.run_id),
-        "model_version": pa.scalar(run.model_version),
-        "bundle_digest": pa.scalar(run.bundle_digest),
-        "setting": pa.scalar(run.setting),
-        "horizon_days": pa.scalar(run.horizon_days, pa.int32()),
-        "currency": pa.scalar(run.currency),
+        name: pa.scalar(getattr(run, name), TYPES.get(name, pa.string()))
+        for name in COLUMNS
+        if name not in SCHEMA.names
     }
-    order = [
-        "customer_id",
-        *common,
-        *(name for name in SCHEMA.names if name not in {"customer_id", "confidence"}),
-        "value_basis",
-        "confidence",
-    ]
-    common["value_basis"] = pa.scalar(run.value_basis, pa.string())
+    fields = [(name, common[name].type if name in common else SCHEMA.field(name).type) for name in COLUMNS]
     unfinished = file.with_name(f".{file.name}.unfinished")
-    writer: pq.ParquetWriter | None = None
-    for batch in store.scores(run.run_id):
-        columns = {name: batch[name] for name in SCHEMA.names}
-        columns |= {name: pa.repeat(value, batch.num_rows) for name, value in common.items()}
-        part = pa.table({name: columns[name] for name in order})
-        writer = writer or pq.ParquetWriter(unfinished, part.schema)
-        writer.write_table(part)
-    if writer is not None:
-        writer.close()
+    try:
+        with pq.ParquetWriter(unfinished, pa.schema(fields)) as writer:
+            for batch in store.scores(run.run_id):
+                columns = {name: pa.repeat(value, batch.num_rows) for name, value in common.items()}
+                columns |= {name: batch[name] for name in SCHEMA.names}
+                writer.write_table(pa.table({name: columns[name] for name in COLUMNS}))
         unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pyarrow import csv
 
 from serving.database import Database
-from serving.tables import RUNS, SCHEMA, SCORES
+from serving.tables import COLUMNS, RUNS, SCHEMA, SCORES
 
 CHUNK_ROWS = 20_000
 """Rows held in memory at once."""
@@ -54,14 +54,7 @@ _NEWEST_FIRST = RUNS.c.as_of.desc(), RUNS.c.run_key.desc()
 _LATEST = _RUN.order_by(*_NEWEST_FIRST).limit(1)
 _LATEST_KEY = sa.select(RUNS.c.run_key).order_by(*_NEWEST_FIRST).limit(1).scalar_subquery()
 _CUSTOMER = (
-    sa.select(
-        SCORES.c.customer_id,
-        *(RUNS.c[name] for name in ("as_of", "run_id", "model_version", "bundle_digest")),
-        *(RUNS.c[name] for name in ("setting", "horizon_days", "currency")),
-        *(column for column in SCORES.columns if column.name not in {"run_key", "customer_id", "confidence"}),
-        RUNS.c.value_basis,
-        SCORES.c.confidence,
-    )
+    sa.select(*((SCORES if name in SCHEMA.names else RUNS).c[name] for name in COLUMNS))
     .join_from(SCORES, RUNS, SCORES.c.run_key == RUNS.c.run_key)
     .where(SCORES.c.run_key == _LATEST_KEY, SCORES.c.customer_id == sa.bindparam("customer_id"))
 )

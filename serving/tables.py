@@ -74,3 +74,11 @@ SCHEMA = pa.schema(
     ]
 )
 """The columns of a run's scores, in order; those common to the whole run stand in `Run`."""
+
+COLUMNS = (
+    *("customer_id", "as_of", "run_id", "model_version", "bundle_digest"),
+    *("setting", "horizon_days", "currency"),
+    *(name for name in SCHEMA.names if name not in {"customer_id", "confidence"}),
+    *("value_basis", "confidence"),
+)
+"""The output table, one row per customer: the columns of a run and those of its scores, in order."""

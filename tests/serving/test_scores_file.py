@@ -1,0 +1,47 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from serving.scores_file import write_scores
+from serving.store import Run, Store
+from serving.tables import COLUMNS, SCHEMA
+
+RUN = Run(
+    run_id="first",
+    as_of=datetime(2024, 3, 1, tzinfo=UTC),
+    bundle_digest="d1",
+    model_version="3",
+    setting="transactional",
+    horizon_days=90,
+    currency="GBP",
+    value_basis="revenue",
+    customers=2,
+)
+ADA = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada", "churn_risk": 0.25, "confidence": "A"}
+BOB = dict.fromkeys(SCHEMA.names) | {"customer_id": "Bob"}
+
+
+def test_the_file_has_a_row_per_customer_as_the_store_tells_it(tmp_path: Path) -> None:
+    file = tmp_path / "scores.parquet"
+    with Store.open(tmp_path / "store.db") as store:
+        store.publish(RUN, [pa.Table.from_pylist([BOB, ADA], SCHEMA)], facts={})
+        write_scores(store, RUN, file)
+        told = [store.customer("Ada"), store.customer("Bob")]
+    table = pq.read_table(file)
+    assert table.column_names == list(COLUMNS)
+    assert table.to_pylist() == told
+
+
+def test_a_file_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "scores.parquet"
+    file.write_text("of yesterday")
+    with (
+        Store.open(tmp_path / "store.db") as store,
+        pytest.raises(LookupError, match="never published, or pruned"),
+    ):
+        write_scores(store, RUN, file)
+    assert file.read_text() == "of yesterday"
+    assert not list(tmp_path.glob(".*"))
