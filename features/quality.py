@@ -75,11 +75,13 @@ class DataQuality:
 
 def render(quality: DataQuality) -> Table:
     """Lay the report out for a terminal: a line per table, and one per finding below it."""
-    table = Table("table", "column", "rule", "rows", "share", "example", "what was done")
+    titles = ("table", "column", "rule", "rows", "share", "example", "what was done")
+    table = Table(*titles, box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in table.columns:
         column.overflow = "fold"
-    for column in table.columns[3:5]:
-        column.justify, column.no_wrap = "right", True
+        column.no_wrap = column.header in {"table", "column", "rows", "share"}
+        column.justify = "right" if column.header in {"rows", "share"} else "left"
+    table.columns[-1].min_width = len("quarantined,")
     for name, counts in quality.counts.items():
         done = f"{counts.used:,} used, {counts.quarantined:,} quarantined, {counts.merged:,} merged"
         table.add_row(name, "", "rows in", f"{counts.rows_in:,}", "", "", done, style="bold")

@@ -117,9 +117,11 @@ class Version:
 
 def render(versions: Sequence[Version]) -> Table:
     """Lay registered versions out for a terminal, newest first."""
-    table = Table("version", "model", "as_of", "alias", "AUC", "log loss", "Gini", "bundle")
+    titles = ("version", "model", "as_of", "alias", "AUC", "log loss", "Gini", "bundle")
+    table = Table(*titles, box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in table.columns:
         column.overflow = "fold"
+        column.no_wrap = column.header not in {"model", "alias"}
     for version in versions:
         measures = (version.metrics.get(name) for name in ("auc", "log_loss", "gini"))
         shown = ("" if value is None else f"{value:.3f}" for value in measures)
