@@ -24,7 +24,7 @@ TABLES = ("project", "sources", "forecast", "serving")
 
 PREFIX = "TIERWISE_"
 
-Path_ = tuple[str, ...]
+Keys = tuple[str, ...]
 
 
 class Section(BaseModel):
@@ -89,7 +89,7 @@ class Configuration:
 
     file: Path
     tables: dict[str, Any]
-    texts: dict[Path_, str] = field(default_factory=dict)
+    texts: dict[Keys, str] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -113,7 +113,7 @@ class Configuration:
         """
         file = Path(path).absolute()
         tables = _parse(file)
-        texts: dict[Path_, str] = {}
+        texts: dict[Keys, str] = {}
         for place, keys, text in (*_from_environment(environ, tables), *map(_from_option, overrides)):
             _set(tables, keys, text, place)
             texts[keys] = text
@@ -154,7 +154,7 @@ class Configuration:
         except ValidationError as error:
             raise InputError(f"{self.file}: {_sentence(name, model, error.errors()[0])}") from None
 
-    def _as_written(self, keys: Path_, table: Any, error: ValidationError) -> Any:  # noqa: ANN401
+    def _as_written(self, keys: Keys, table: Any, error: ValidationError) -> Any:  # noqa: ANN401
         """Give overridden settings that should be text as they were written: ``--set project.name=7``."""
         copy = json.loads(_as_json(table))
         for detail in error.errors():
@@ -180,14 +180,14 @@ def _parse(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} is not TOML: {error}") from None
 
 
-def _from_environment(environ: Mapping[str, str], tables: dict[str, Any]) -> Iterator[tuple[str, Path_, str]]:
+def _from_environment(environ: Mapping[str, str], tables: dict[str, Any]) -> Iterator[tuple[str, Keys, str]]:
     for name in sorted(environ):
         levels = name.upper().removeprefix(PREFIX).split("__")
         if name.upper().startswith(PREFIX) and len(levels) > 1:
             yield name, _existing_case(levels, tables), environ[name]
 
 
-def _existing_case(levels: list[str], tables: dict[str, Any]) -> Path_:
+def _existing_case(levels: list[str], tables: dict[str, Any]) -> Keys:
     """Spell each level as the file does; lower case where the file has no such key."""
     keys: list[str] = []
     table: Any = tables
@@ -199,7 +199,7 @@ def _existing_case(levels: list[str], tables: dict[str, Any]) -> Path_:
     return tuple(keys)
 
 
-def _from_option(option: str) -> tuple[str, Path_, str]:
+def _from_option(option: str) -> tuple[str, Keys, str]:
     name, equals, text = option.partition("=")
     keys = tuple(key.strip() for key in name.split("."))
     if not equals or len(keys) < 2 or not all(keys):
@@ -207,7 +207,7 @@ def _from_option(option: str) -> tuple[str, Path_, str]:
     return f"--set {name}", keys, text.strip()
 
 
-def _set(tables: dict[str, Any], keys: Path_, text: str, place: str) -> None:
+def _set(tables: dict[str, Any], keys: Keys, text: str, place: str) -> None:
     table = tables
     for key in keys[:-1]:
         table = table.setdefault(key, {})
