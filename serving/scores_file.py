@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.errors import InputError
 from serving.store import Run, Store
 from serving.tables import COLUMNS, SCHEMA
 
@@ -16,6 +17,11 @@ def write_scores(store: Store, run: Run, file: Path) -> None:
     """Write a published run as Parquet, one row per customer, in the columns of the output table.
 
     The file appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        The store no longer keeps the scores of this run.
     """
     common = {
         name: pa.scalar(getattr(run, name), TYPES.get(name, pa.string()))
@@ -31,5 +37,10 @@ def write_scores(store: Store, run: Run, file: Path) -> None:
                 columns |= {name: batch[name] for name in SCHEMA.names}
                 writer.write_table(pa.table({name: columns[name] for name in COLUMNS}))
         unfinished.replace(file)
+    except LookupError as error:
+        raise InputError(
+            f"{file} cannot be written: {error}; raise serving.keep_runs, or give --out when a run is "
+            "first scored"
+        ) from None
     finally:
         unfinished.unlink(missing_ok=True)

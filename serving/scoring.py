@@ -83,10 +83,11 @@ class ScoringJob:
                 run = replace(run, customers=scores.table.num_rows)
                 facts = {"churn_risk_grid": scores.churn_risk_grid}
                 self.store.publish(run, scores.table.to_batches(), facts=facts)
-                self.store.prune(keep=self.configuration.section("serving", ServingSettings).keep_runs)
         run = published or run
         if out is not None:
             write_scores(self.store, run, out)
+        if published is None:  # last, since a run of the past may be pruned at once
+            self.store.prune(keep=self.configuration.section("serving", ServingSettings).keep_runs)
         return run
 
     def _check_bundle(self) -> None:

@@ -310,6 +310,14 @@ def test_scoring_twice_changes_nothing(shop: Path, run: Run) -> None:
     assert table["churn_risk"].dropna().between(0, 1).all()
 
 
+def test_a_run_of_the_past_is_written_though_the_store_keeps_only_later_ones(shop: Path, run: Run) -> None:
+    file = shop / "past.parquet"
+    command = "score", "-c", shop / "tierwise.toml", "--as-of", BEFORE, "--set", "serving.keep_runs=1"
+    assert run(*command, "--out", file).code == 0
+    assert pq.read_table(file)["customer_id"].to_pylist()
+    assert_refused(run(*command, "--out", file), "never published, or pruned; raise serving.keep_runs")
+
+
 def test_the_same_data_and_seed_give_the_same_bundle(scored_shop: Path, run: Run, tmp_path: Path) -> None:
     again = run(
         *("train", "-c", scored_shop / "tierwise.toml", "--as-of", END),

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.errors import InputError
 from serving.scores_file import write_scores
 from serving.store import Run, Store
 from serving.tables import COLUMNS, SCHEMA
@@ -40,7 +41,7 @@ def test_a_file_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
     file.write_text("of yesterday")
     with (
         Store.open(tmp_path / "store.db") as store,
-        pytest.raises(LookupError, match="never published, or pruned"),
+        pytest.raises(InputError, match="never published, or pruned; raise serving"),
     ):
         write_scores(store, RUN, file)
     assert file.read_text() == "of yesterday"
