@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -201,9 +200,6 @@ def _answers(good: str, *problems: int) -> dict[int | str, dict[str, Any]]:
     for status in problems:
         described[status] = {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
     return described
-
-
-Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 async def _as_problem(_: Request, error: Exception) -> Response:

@@ -27,7 +27,6 @@ def serve(  # noqa: PLR0913 - what is served and where stand side by side
     workspace: Path,
     host: str = "127.0.0.1",
     port: int = 3000,
-    workers: int = 1,
     insecure: bool = False,
 ) -> NoReturn:
     """Serve a bundle until SIGTERM or SIGINT; this process becomes the service.
@@ -69,7 +68,7 @@ def serve(  # noqa: PLR0913 - what is served and where stand side by side
         "OTEL_SDK_DISABLED": "true",  # traces that nobody collects cost half a millisecond
         "OMP_NUM_THREADS": "1",  # a row is forecast sooner than threads are woken
     }
-    options = ["--host", address, "--port", str(port), "--api-workers", str(workers)]
+    options = ["--host", address, "--port", str(port), "--api-workers", "1"]
     command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--working-dir", str(SOURCES), *options]
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own service
 

@@ -58,9 +58,7 @@ def decide(frame: pd.DataFrame, candidate: str, champion: str | None, *, seed: i
     if champion is None:
         return _first(frame, candidate, seed=seed)
     if _identical(frame, candidate, champion):
-        reason = (
-            f"{candidate} forecasts the same as the champion {champion} for everybody, so the champion stays."
-        )
+        reason = f"{candidate} forecasts the same as {champion} for everybody, so the champion stays."
         return Verdict(candidate, "challenger", reason, ())
     gains = _gains(frame, candidate, champion, seed=seed)
     churn, deviance, gini = gains

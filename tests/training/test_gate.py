@@ -100,7 +100,7 @@ def test_identical_forecasts_leave_the_champion() -> None:
     verdict = decide(pd.concat([FAIR, FAIR.assign(model="new")]), "new", "old")
     assert (verdict.alias, verdict.gains) == ("challenger", ())
     assert verdict.reason == (
-        "new forecasts the same as the champion old for everybody, so the champion stays."
+        "new forecasts the same as old for everybody, so the champion stays."
     )
 
 
