@@ -33,8 +33,10 @@ class Quarantine:
     connection: duckdb.DuckDBPyConnection
     rejected: int = field(default=0, init=False)
 
-    def write(self, target: Path) -> tuple[int, list[Found]]:
+    def write(self, target: Path, *, scratch: Path) -> tuple[int, list[Found]]:
         """Write the unusable rows to a Parquet file, and list every finding.
+
+        The file is made in a scratch folder of the same disk: several jobs may write one target.
 
         Returns
         -------
@@ -45,8 +47,10 @@ class Quarantine:
         target.unlink(missing_ok=True)
         bad = 0
         if self.rejected or self._hits(FAULT, "IS NOT NULL"):
-            bad = self._copy(target)
-        findings = self._faults(target) if bad else []
+            bad = self._copy(scratch / target.name)
+        findings = self._faults(scratch / target.name) if bad else []
+        if bad:
+            (scratch / target.name).replace(target)
         return bad, findings + self._corrections()
 
     def _take_rejects(self) -> None:
@@ -100,11 +104,9 @@ class Quarantine:
             f"UNION ALL BY NAME SELECT 'the line cannot be split into columns: ' || lower(reason) AS reason, "
             f"[{files}][file + 1] AS file, row, line FROM rejected"
         )
-        temporary = target.with_suffix(".partial")
-        rows = self.connection.execute(
-            f"COPY ({bad}) TO {literal(str(temporary))} (FORMAT parquet)"
-        ).fetchall()[0][0]
-        temporary.replace(target)
+        rows = self.connection.execute(f"COPY ({bad}) TO {literal(str(target))} (FORMAT parquet)").fetchall()[
+            0
+        ][0]
         self._forget_rejects()
         return int(rows)
 

@@ -69,7 +69,7 @@ class _Staging:
         self._fill(scan, rows)
         quarantine = Quarantine(self.table, scan, rows, self.connection)
         bad, findings = quarantine.write(
-            self.configuration.project.workspace / "quarantine" / f"{name}.parquet"
+            self.configuration.project.workspace / "quarantine" / f"{name}.parquet", scratch=self.scratch
         )
         read = self._count()
         self.connection.execute(f"DELETE FROM {name} WHERE {identifier(FAULT)} IS NOT NULL")
