@@ -11,11 +11,13 @@ import pyarrow as pa
 
 from features.batch import match_refunds, put_everybody_on_spine, workplace
 from features.configuration import Configuration
+from features.coverage import lacking
 from features.errors import InputError
 from features.freshness import freshness
 from features.instants import Cutoff
 from features.quality import DataQuality
 from features.staging import stage
+from models.agreement import disagreement
 from models.bundle import Bundle
 from models.estimator import OUTPUTS
 from models.likelihood import Vector
@@ -75,6 +77,7 @@ class ScoringJob:
         project = self.configuration.project
         with workplace(project.workspace) as connection:
             quality = stage(self.configuration, connection)
+            self._check_tables(connection)
             freshness(connection, as_of=as_of, time_zone=project.time_zone, allow_stale=allow_stale)
             run = self._named(quality, as_of)
             published = self.store.published(run.run_id)
@@ -91,18 +94,17 @@ class ScoringJob:
         return run
 
     def _check_bundle(self) -> None:
-        project = self.configuration.project
-        for key, wanted in (
-            ("setting", project.setting),
-            ("currency", project.currency),
-            ("time_zone", project.time_zone),
-        ):
-            trained = self.bundle.training[key]
-            if trained != wanted:
-                raise InputError(
-                    f"the model was trained with project.{key} = {trained!r}, and the configuration says "
-                    f"{wanted!r}; train again, or set it back"
-                )
+        told = disagreement(self.bundle, self.configuration)
+        if told:
+            raise InputError(f"the model {told}; train again, or set it back")
+
+    def _check_tables(self, connection: duckdb.DuckDBPyConnection) -> None:
+        lacks = lacking(connection, self.bundle.plan())
+        if lacks:
+            raise InputError(
+                f"the model was trained with {lacks}, which no source gives any more; bring it back, or "
+                "train again"
+            )
 
     def _named(self, quality: DataQuality, as_of: datetime) -> Run:
         preceding = self.store.latest(before=as_of)

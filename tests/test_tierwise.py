@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -162,6 +163,10 @@ def change_the_currency(shop: Path) -> None:
     file.write_text(file.read_text().replace("[project]", '[project]\ncurrency = "USD"'))
 
 
+def lose_the_products(shop: Path) -> None:
+    orders(shop).drop(columns="product_id").to_csv(shop / "orders.csv", index=False)
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -175,6 +180,7 @@ def change_the_currency(shop: Path) -> None:
         (flip_a_byte_of_the_bundle, "is not what was written"),
         (forget_the_model, "has no model yet"),
         (change_the_currency, "trained with project.currency = 'EUR'"),
+        (lose_the_products, "trained with the column orders.product_id, which no source gives any more"),
     ],
 )
 def test_wrong_input_is_refused_in_a_sentence_and_the_run_stays(
@@ -198,6 +204,8 @@ def test_wrong_input_is_refused_in_a_sentence_and_the_run_stays(
         (["score", "--as-of", END, "--out", "."], "--out . is a folder"),
         (["score", "--as-of", LONG_AFTER], "the orders look incomplete before 2025-01-01"),
         (["score", "--set", "project.time_zone=Mars"], "is not a time zone"),
+        (["score", "--set", "forecast.horizon_days=60"], "trained with forecast.horizon_days = 120, and the"),
+        (["score", "--set", "forecast.clv_days=300"], "trained with forecast.clv_days = 365, and the"),
         (["check", "--set", "forecast"], "is not table.key=value"),
         (["models", "promote", "9"], "has no model '9'"),
         (["models", "rollback"], "has no previous champion"),
@@ -329,6 +337,26 @@ def test_the_same_data_and_seed_give_the_same_bundle(scored_shop: Path, run: Run
         for workspace in (scored_shop / ".tierwise", tmp_path)
     }
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("spoil", [change_the_currency, lose_the_products])
+def test_training_again_is_the_remedy_where_the_champion_fits_no_more(
+    shop: Path, run: Run, spoil: Callable[[Path], None]
+) -> None:
+    spoil(shop)
+    trained = run("train", "-c", shop / "tierwise.toml", "--as-of", END)
+    assert "is champion: the champion so far " in trained.out
+    assert run("score", "-c", shop / "tierwise.toml", "--as-of", END).code == 0
+
+
+def test_two_jobs_may_keep_what_they_cannot_use_at_once(shop: Path) -> None:
+    orders(shop).assign(ordered_at=lambda t: t["ordered_at"].where(t.index % 2 == 0)).to_csv(
+        shop / "orders.csv", index=False
+    )
+    with ThreadPoolExecutor() as both:
+        done = list(both.map(lambda _: child("check", "-c", shop / "tierwise.toml"), range(2)))
+    assert [each.code for each in done] == [0, 0], done
+    assert [file.name for file in (shop / ".tierwise" / "quarantine").iterdir()] == ["orders.parquet"]
 
 
 def test_the_registered_models_are_listed(scored_shop: Path, run: Run) -> None:

@@ -1,7 +1,7 @@
 """The training job: stage, hold out, judge, decide, teach on everything, register."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.batch import end_of_data, workplace
 from features.configuration import Configuration
+from features.coverage import lacking
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
@@ -16,6 +17,7 @@ from features.scratch import scratch_folder
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
+from models.agreement import disagreement
 from models.bundle import Bundle
 from models.estimator import ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
@@ -32,7 +34,7 @@ from training.registry import CHAMPION, Registry
 from training.versions import Version
 
 SEED = 0
-SO_FAR = "champion so far"
+SO_FAR = "the champion"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Lesson:
             return pd.DataFrame()
         tried = recipes(self.settings, seed=SEED)
         judged = [forecasts(self.history, tried, origins=origins, known_by=self.as_of, progress=progress)]
-        if champion is not None and champion.training["horizon_days"] == self.settings.horizon_days:
+        if champion is not None:
             progress("the champion so far")
             past = History(self.history.connection, champion.plan(), self.history.time_zone)
             judged.append(
@@ -124,8 +126,12 @@ def train(
         progress("reading the sources")
         stage(configuration, connection)
         lesson = _lesson(configuration, connection, as_of)
-        held_out = lesson.held_out(champion, progress)
-        verdict = _verdict(held_out, champion, lesson)
+        unfit = None if champion is None else _unfit(champion, configuration, connection)
+        rival = None if unfit else champion
+        held_out = lesson.held_out(rival, progress)
+        verdict = _verdict(held_out, rival, lesson)
+        if unfit:
+            verdict = replace(verdict, reason=f"the champion so far {unfit}; {verdict.reason}")
         progress(f"teaching {verdict.name} on everything known")
         estimator, facts = lesson.taught(verdict.name)
         plan = lesson.history.plan
@@ -164,6 +170,12 @@ def _champion(registry: Registry) -> Bundle | None:
     return Bundle.read(registry.fetch(served[0].version)) if served else None
 
 
+def _unfit(champion: Bundle, configuration: Configuration, connection: Any) -> str | None:  # noqa: ANN401
+    """Tell why the champion so far can score these data no more, and so is no rival."""
+    lacks = lacking(connection, champion.plan())
+    return f"needs {lacks}" if lacks else disagreement(champion, configuration)
+
+
 def _lesson(configuration: Configuration, connection: Any, as_of: datetime | None) -> Lesson:  # noqa: ANN401
     settings = configuration.section("forecast", ForecastSettings)
     time_zone = configuration.project.time_zone
@@ -191,7 +203,4 @@ def _verdict(held_out: pd.DataFrame, champion: Bundle | None, lesson: Lesson) ->
     first = decide(held_out[held_out["model"] != SO_FAR], TREES, None)
     if champion is None:
         return first
-    if SO_FAR not in set(held_out["model"]):
-        reason = f"the champion so far forecasts another horizon; {first.reason}"
-        return Verdict(first.name, "champion", reason, first.gains)
     return decide(held_out, first.name, SO_FAR)

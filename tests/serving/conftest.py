@@ -115,6 +115,8 @@ def _trained(configuration: Configuration, as_of: datetime) -> Bundle:
         "currency": project.currency,
         "time_zone": project.time_zone,
         "horizon_days": 90,
+        "clv_days": 365,
+        "discount_rate": 0.10,
         "was_judged": True,
         "churn_risk_grid": quantile_grid(estimator.predict(frame)["churn_risk"].to_numpy()),
     }
