@@ -1,0 +1,133 @@
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from features.instants import parse_as_of
+from features.plan import FeaturePlan
+from training.history import MOST_SNAPSHOTS, History
+
+PLAN = FeaturePlan(horizon_days=30)
+MAY_30 = parse_as_of("2024-05-30")
+"""150 days after the first order."""
+MARCH = parse_as_of("2024-03-01")
+
+
+def line(customer: str, when: str, amount: float = 10, **more: Any) -> dict[str, Any]:
+    number = more.pop("order_id", f"{customer} {when}")
+    return {"customer_id": customer, "ordered_at": when, "amount": amount, "order_id": number} | more
+
+
+SHOP = [
+    line("a", "2024-01-01"),
+    line("a", "2024-02-10", 20, order_id="7"),
+    line("a", "2024-05-05", 30),
+    line("b", "2024-02-20"),
+    line("b", "2024-03-15", 40),
+    line("c", "2024-05-20"),
+]
+
+
+@pytest.fixture
+def history_of(fill: Callable[..., None]) -> Iterator[Callable[..., History]]:
+    """Make the history of a shop with these order lines."""
+    with duckdb.connect() as connection:
+
+        def make(lines: list[dict[str, Any]]) -> History:
+            fill(connection, PLAN, orders=lines)
+            return History(connection, PLAN, "UTC")
+
+        yield make
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(line("a", "2024-03-01"), id="at-as-of"),
+        pytest.param(line("b", "2024-04-01"), id="after"),
+        pytest.param(line("new", "2024-03-02"), id="of-somebody-new"),
+        pytest.param(line("a", "2024-02-15", ingested_at="2024-03-02"), id="known-too-late"),
+        pytest.param(line("a", "2024-03-05", -20, order_id="C7"), id="refund-of-an-earlier-order"),
+    ],
+)
+def test_a_snapshot_is_the_same_whatever_comes_later(
+    history_of: Callable[..., History], later: dict[str, Any]
+) -> None:
+    before = history_of(SHOP).snapshot(MARCH)
+    after = history_of([*SHOP, later]).snapshot(MARCH)
+    assert list(before.index) == ["a", "b"]
+    pd.testing.assert_frame_equal(after, before, check_exact=True)
+
+
+def test_an_order_just_before_as_of_is_in_the_snapshot(history_of: Callable[..., History]) -> None:
+    history = history_of([*SHOP, line("b", "2024-02-29T23:59")])
+    assert history.snapshot(MARCH)["orders_all"].to_dict() == {"a": 2, "b": 2}
+
+
+def test_labels_see_only_what_was_ingested_by_then(history_of: Callable[..., History]) -> None:
+    late = line("a", "2024-03-10", 5, ingested_at="2024-05-01")
+    history = history_of([*SHOP, late])
+    seen = history.labels(MARCH, known_by=parse_as_of("2024-04-30"))
+    assert list(seen.loc["a"]) == [0, 0]
+    assert list(history.labels(MARCH).loc["a"]) == [1, 5]
+    assert list(seen.loc["b"]) == list(history.labels(MARCH).loc["b"]) == [1, 40]
+
+
+def test_a_cutoff_has_its_horizon_after_it_and_thirty_days_before_it(
+    history_of: Callable[..., History],
+) -> None:
+    history = history_of(SHOP)
+    assert history.cutoffs(MAY_30) == [MAY_30 - timedelta(days=back) for back in range(30, 121, 10)]
+    assert history.cutoffs(MAY_30 + timedelta(days=2000))[-1] == MAY_30 + timedelta(
+        days=1970 - 10 * (MOST_SNAPSHOTS - 1)
+    )
+
+
+@pytest.mark.parametrize(("as_of", "cutoffs"), [("2024-02-29", []), ("2024-03-01", ["2024-01-31"])])
+def test_a_shop_younger_than_a_horizon_and_thirty_days_has_no_cutoff(
+    history_of: Callable[..., History], as_of: str, cutoffs: list[str]
+) -> None:
+    assert history_of(SHOP).cutoffs(parse_as_of(as_of)) == [parse_as_of(day) for day in cutoffs]
+
+
+def test_a_share_draws_the_same_customers_in_every_snapshot(history_of: Callable[..., History]) -> None:
+    old = [line(f"o{number}", "2024-01-01") for number in range(40)]
+    history = history_of([*old, *(line(f"n{number}", "2024-04-01") for number in range(40))])
+    early, late = (set(history.snapshot(day, share=0.4).index) for day in (MARCH, MAY_30))
+    assert 0 < len(early) < 40
+    assert early == {customer for customer in late if customer.startswith("o")}
+    assert len(early) < len(late) < 80
+    assert set(history.labels(MARCH, share=0.4).index) == early
+
+
+def test_a_lesson_counts_its_snapshots_back_from_a_present_without_labels(
+    history_of: Callable[..., History],
+) -> None:
+    frame, labels = history_of(SHOP).lesson(MAY_30, share=1.0)
+    assert frame["snapshot"].is_monotonic_increasing
+    assert sorted(set(frame["snapshot"])) == list(range(-10, 1))
+    present = frame["snapshot"] == 0
+    assert present.sum() == 3
+    assert (labels["orders"].isna() == present).all()
+    assert (labels["value"].isna() == present).all()
+
+
+def test_the_rows_of_a_lesson_stand_beside_their_labels(history_of: Callable[..., History]) -> None:
+    frame, labels = history_of(SHOP).lesson(MAY_30, share=1.0)
+    latest = labels[frame["snapshot"] == -1]
+    assert latest.to_numpy().tolist() == [[1, 30], [0, 0]]
+
+
+def test_a_lesson_knows_no_label_from_after_it(history_of: Callable[..., History]) -> None:
+    late = line("b", "2024-05-10", 99, ingested_at="2024-05-31")
+    before, after = (history_of(lines).lesson(MAY_30, share=1.0) for lines in (SHOP, [*SHOP, late]))
+    for alone, together in zip(before, after, strict=True):
+        pd.testing.assert_frame_equal(together, alone, check_exact=True)
+
+
+def test_a_snapshot_is_made_once(history_of: Callable[..., History]) -> None:
+    history = history_of(SHOP)
+    assert history.snapshot(MARCH) is history.snapshot(MARCH)
