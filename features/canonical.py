@@ -114,7 +114,7 @@ def canonical(table: Table, scan: Scan, connection: duckdb.DuckDBPyConnection, t
         values |= {
             "amount": "CASE WHEN is_return = 1 AND net > 0 THEN -net ELSE net END",
             "quantity": "CASE WHEN is_return = 1 AND net > 0 THEN -abs(quantity) ELSE quantity END",
-            "is_return": "coalesce(is_return, CAST(net < 0 AS BIGINT))",
+            "is_return": "coalesce(is_return, CAST(net < 0 OR (net = 0 AND quantity < 0) AS BIGINT), 0)",
         }
     parsed = _parsed(columns, scan)
     if table is ORDERS:

@@ -20,8 +20,8 @@ def canonical_rows(
     """Turn records into rows with the staged columns of a table, in their order, then the attributes.
 
     An order line's amount is its ``amount``, or else quantity x unit price; it is a return where
-    ``is_return`` says so, or else where the amount is negative. A missing ``ingested_at`` is the time
-    of the event.
+    ``is_return`` says so, or else where the amount is negative, or the quantity at no amount (a
+    write-off). A missing ``ingested_at`` is the time of the event.
     """
     if not records:
         return []
@@ -81,7 +81,7 @@ def _completed(
         assert quantity is not None and unit_price is not None  # noqa: S101, PT018 - checked where it came in
         amount = net_amount(quantity, unit_price)
     if is_return is None:
-        is_return = int(amount < 0)
+        is_return = int(amount < 0 or (amount == 0 and (quantity or 0) < 0))
     if is_return and amount > 0:
         amount, quantity = -amount, None if quantity is None else -abs(quantity)
     return amount, quantity, is_return

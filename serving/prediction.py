@@ -1,5 +1,6 @@
 """Answers to stateless requests: rows of the output table, from a bundle and one customer's history."""
 
+import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -66,15 +67,20 @@ class Predictor:
         Raises
         ------
         Problem
-            An attribute that the model knows is of another kind.
+            An attribute that the model knows is of another kind, or amounts add up beyond 64 bits.
         """
         as_of = (history.as_of or now).astimezone(UTC)
         customer_id = history.customer.customer_id.strip(" ")
-        forecast = self._live.forecast(
-            self._rows(history, customer_id),
-            customer_id=customer_id,
-            cutoff=Cutoff.at(as_of, self._time_zone),
-        )
+        cutoff = Cutoff.at(as_of, self._time_zone)
+        rows = self._rows(history, customer_id)
+        try:
+            forecast = self._live.forecast(rows, customer_id=customer_id, cutoff=cutoff)
+        except sqlite3.OperationalError as error:
+            if "integer overflow" not in str(error):
+                raise
+            raise Problem(
+                422, "the amounts in orders add up to more than can be counted; correct them"
+            ) from None
         known = {} if forecast is None else forecast | self._standing(forecast, grid)
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
         row |= {name: known.get(name) for name in _FORECAST}

@@ -143,7 +143,9 @@ def train(
         folder = bundle.write(scratch)
         run = training_run(project.name, estimator, facts, evaluation, held_out)
         version = registry.log(run, bundle=folder, digest=bundle.digest)
-    if champion is None or champion.digest != bundle.digest:
+    if champion is not None and champion.digest == bundle.digest:
+        verdict = replace(verdict, alias="champion", reason="it is the same bundle as before")
+    else:
         (registry.promote if verdict.alias == CHAMPION else registry.challenge)(version.version)
     return Training(version, verdict, evaluation, facts)
 

@@ -2,8 +2,11 @@ from collections.abc import Callable
 
 import pytest
 
+from features import contract
 from features.errors import InputError
+from features.instants import parse_as_of
 from features.quality import Counts, Finding
+from features.records import canonical_rows
 
 ORDERS = '[sources.orders]\npath = "o.csv"\n'
 
@@ -39,6 +42,17 @@ def test_the_amount_is_quantity_times_unit_price_where_none_is_given(staged: Cal
         ("amount", "is beyond 90 billion (quantity x unit price)", 1, "quarantined"),
         ("quantity", "is not a number of at most 90 billion", 1, "read as null"),
     }
+
+
+def test_a_negative_quantity_at_no_price_is_written_off(staged: Callable) -> None:
+    connection, _ = staged(
+        ORDERS, o_csv="customer_id,ordered_at,quantity,unit_price\na,2011-01-01,-3,0\na,2011-01-01,3,0\n"
+    )
+    assert orders(connection, "amount", "is_return") == [(0, 1), (0, 0)]
+    line = {"customer_id": "a", "ordered_at": parse_as_of("2011-01-01"), "unit_price": 0.0}
+    rows = canonical_rows(contract.ORDERS, [line | {"quantity": -3.0}, line | {"quantity": 3.0}], "UTC")
+    place = list(contract.ORDERS.staged).index("is_return")
+    assert [row[place] for row in rows] == [1, 0]
 
 
 def test_a_return_is_negative_whatever_its_sign(staged: Callable) -> None:

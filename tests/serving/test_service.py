@@ -85,6 +85,7 @@ def test_times_without_an_offset_are_utc_and_an_amount_is_quantity_times_price(s
         ({"customer": {"customer_id": " "}}, "is blank"),
         ({"customer": ADA | {"region": 5}}, "customer.region = 5 is no text, as the model was trained"),
         ({"customer": ADA | {"age": [5]}}, "customer.age = [5] is no text, number"),
+        ({"customer": ADA, "orders": [ORDER | {"amount": 9e10}] * 20_000}, "more than can be counted"),
         ({"customer": ADA, "orders": [ORDER] * 20_001}, "orders has 20001 entries, and 20000 is the most"),
     ],
 )

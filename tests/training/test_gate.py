@@ -99,9 +99,7 @@ def test_a_gain_within_chance_is_none() -> None:
 def test_identical_forecasts_leave_the_champion() -> None:
     verdict = decide(pd.concat([FAIR, FAIR.assign(model="new")]), "new", "old")
     assert (verdict.alias, verdict.gains) == ("challenger", ())
-    assert verdict.reason == (
-        "new forecasts the same as old for everybody, so the champion stays."
-    )
+    assert verdict.reason == ("new forecasts the same as old for everybody, so the champion stays.")
 
 
 def test_without_any_value_churn_decides() -> None:
