@@ -71,7 +71,7 @@ def judged(history: History, champion: Bundle) -> pd.DataFrame:
     ],
 )
 def test_a_champion_is_taught_anew_only_where_it_knew_what_came(
-    history: History, champion: Callable[[str], Bundle], trained_at: str, taught_anew: list
+    history: History, champion: Callable[[str], Bundle], trained_at: str, taught_anew: list[Any]
 ) -> None:
     frame = judged(history, champion(trained_at))
     assert len(Watched.taught) == len(taught_anew)
@@ -106,7 +106,8 @@ def test_the_truth_is_what_was_known_at_the_end(history: History, champion: Call
 def test_a_recipe_is_taught_at_every_origin_and_stays_unlearnt(
     history: History, champion: Callable[[str], Bundle]
 ) -> None:
-    recipe, told = Watched(horizon_days=30), []
+    recipe = Watched(horizon_days=30)
+    told: list[str] = []
     frame = forecasts(history, {"rule": recipe}, origins=ORIGINS, known_by=MAY_30, progress=told.append)
     anew = judged(history, champion("2024-05-30T00:00"))
     pd.testing.assert_frame_equal(frame.drop(columns="model"), anew.drop(columns="model"), check_exact=True)
