@@ -1,4 +1,4 @@
-"""The customer API: its routes, its documentation, and what it answers when something is wrong."""
+"""The customer API: its routes, and what it answers when something is wrong."""
 
 import asyncio
 import json
@@ -8,17 +8,21 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ValidationError
-from pydantic.json_schema import models_json_schema
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import ExceptionHandler
 
 from serving.customer_history import Batch, CustomerHistory
 from serving.database import StoreError
+from serving.documentation import documentation
 from serving.guards import BodyLimit, Measured, TokenCheck, metrics
-from serving.problems import MEDIA_TYPE, Problem, problem_of
+from serving.problems import Problem, problem_of
 
 if TYPE_CHECKING:
     from serving.prediction import Predictor
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Model = TypeVar("Model", bound=BaseModel)
-REFERENCE = "#/components/schemas/{model}"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -50,7 +53,7 @@ class Desk:
         return self.predictor.row(history, now=datetime.now(UTC), grid=self.published.grid)
 
 
-def customer_api(*, token: str | None) -> FastAPI:
+def customer_api(*, token: str | None) -> Starlette:
     """Build the API; ``state.desk`` is set where it runs.
 
     Parameters
@@ -58,47 +61,24 @@ def customer_api(*, token: str | None) -> FastAPI:
     token
         What every request below ``/v1`` must bring; null for none.
     """
-    api = FastAPI(
-        title="Tierwise",
-        summary="Which customers will come back, and what each is worth.",
-        docs_url=None,  # these pages load their scripts from the web
-        redoc_url=None,
+    described = JSONResponse(documentation())
+
+    async def openapi(_: Request) -> Response:
+        return described
+
+    check = [Middleware(TokenCheck, token=token)] if token else []
+    return Starlette(
+        routes=[
+            Route("/v1/predict", predict, methods=["POST"]),
+            Route("/v1/predict/batch", predict_batch, methods=["POST"]),
+            Route("/v1/customers/{customer_id:path}", customer),
+            Route("/metrics", metrics),
+            Route("/openapi.json", openapi),
+            Route("/{path:path}", nothing_there, methods=METHODS),
+        ],
+        middleware=[Middleware(Measured), *check, Middleware(BodyLimit)],
+        exception_handlers=HANDLERS,
     )
-    api.add_api_route(
-        "/v1/predict",
-        predict,
-        methods=["POST"],
-        summary="Forecast one customer from its history",
-        openapi_extra=_body(CustomerHistory),
-        responses=_answers("A row of the output table.", 400, 413, 415, 422),
-    )
-    api.add_api_route(
-        "/v1/predict/batch",
-        predict_batch,
-        methods=["POST"],
-        summary="Forecast many customers, each for itself",
-        openapi_extra=_body(Batch),
-        responses=_answers("In the same order a row or a problem document each.", 400, 413, 415, 422),
-    )
-    api.add_api_route(
-        "/v1/customers/{customer_id:path}",
-        customer,
-        methods=["GET"],
-        summary="Look up a customer's row of the latest published run",
-        responses=_answers("A row of the output table.", 404, 503),
-    )
-    api.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
-    api.add_api_route("/{path:path}", nothing_there, methods=METHODS, include_in_schema=False)
-    api.add_exception_handler(Problem, _as_problem)
-    api.add_exception_handler(StoreError, _store_fails)
-    api.add_exception_handler(HTTPException, _refused)
-    api.add_exception_handler(Exception, _broken)
-    api.add_middleware(BodyLimit)
-    if token:
-        api.add_middleware(TokenCheck, token=token)
-    api.add_middleware(Measured)
-    _describe(api)
-    return api
 
 
 async def predict(request: Request) -> Response:
@@ -123,8 +103,9 @@ async def predict_batch(request: Request) -> Response:
     return _json({"items": answers})
 
 
-async def customer(customer_id: str, request: Request) -> Response:
+async def customer(request: Request) -> Response:
     """Answer with the customer's row of the latest published run."""
+    customer_id = request.path_params["customer_id"]
     row = await run_in_threadpool(_desk(request).published.customer, customer_id)
     if row is None:
         raise Problem(
@@ -178,30 +159,6 @@ def _time(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no place in an answer")
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": REFERENCE.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _describe(api: FastAPI) -> None:
-    """Put the bodies into the documentation, in place of FastAPI's own validation errors."""
-    described = api.openapi()
-    bodies = models_json_schema(
-        [(CustomerHistory, "validation"), (Batch, "validation")], ref_template=REFERENCE
-    )
-    described["components"] = {"schemas": bodies[1]["$defs"]}
-    for operations in described["paths"].values():
-        for operation in operations.values():
-            operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)
-
-
-def _answers(good: str, *problems: int) -> dict[int | str, dict[str, Any]]:
-    described: dict[int | str, dict[str, Any]] = {200: {"description": good}}
-    for status in problems:
-        described[status] = {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
-    return described
-
-
 async def _as_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - registered for this class
     return error.response
@@ -221,3 +178,11 @@ async def _broken(request: Request, _: Exception) -> Response:
         HTTPStatus.INTERNAL_SERVER_ERROR,
         f"{request.method} {request.url.path} failed; the service's log has the reason",
     ).response
+
+
+HANDLERS: dict[Any, ExceptionHandler] = {
+    Problem: _as_problem,
+    StoreError: _store_fails,
+    HTTPException: _refused,
+    Exception: _broken,
+}

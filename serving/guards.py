@@ -1,12 +1,14 @@
 """What stands before every request: the limit of its body, its token, and the count of it."""
 
 import hmac
+from abc import ABC, abstractmethod
 from http import HTTPStatus
 from time import perf_counter
 
-from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.problems import Problem
@@ -30,17 +32,26 @@ def _too_large() -> Problem:
     )
 
 
-class BodyLimit:
-    """Refuse large bodies before they are read."""
+class Guard(ABC):
+    """Stands before an application; what is no request passes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counting its body."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        """Pass on what is no request."""
+        handle = self._handle if scope["type"] == "http" else self._app
+        await handle(scope, receive, send)
+
+    @abstractmethod
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+
+
+class BodyLimit(Guard):
+    """Refuse large bodies before they are read."""
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if int(announced) > MOST_BYTES:
             await _too_large().response(scope, receive, send)
@@ -58,7 +69,7 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-class TokenCheck:
+class TokenCheck(Guard):
     """Let only those who bring the token to what is below ``/v1``.
 
     Parameters
@@ -68,12 +79,11 @@ class TokenCheck:
     """
 
     def __init__(self, app: ASGIApp, *, token: str) -> None:
-        self._app = app
+        super().__init__(app)
         self._wanted = b"bearer " + token.encode()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] == "http" and scope["path"].startswith(PROTECTED) and not self._brings(scope):
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(PROTECTED) and not self._brings(scope):
             problem = Problem(
                 HTTPStatus.UNAUTHORIZED,
                 "the request brings no valid token; send Authorization: Bearer with the service's token",
@@ -88,17 +98,10 @@ class TokenCheck:
         return hmac.compare_digest(scheme.lower() + b" " + rest.strip(), self._wanted)
 
 
-class Measured:
+class Measured(Guard):
     """Count and time requests by route; BentoML's own counts go by path, which would hold customers' ids."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and measure it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = perf_counter()
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
@@ -114,7 +117,7 @@ class Measured:
             SECONDS.labels(scope["method"], route, status).observe(perf_counter() - start)
 
 
-def metrics() -> Response:
+def metrics(_: Request) -> Response:
     """Answer with the counts of all workers, for Prometheus."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from starlette.responses import Response
 
 from features.configuration import nearest
 from serving.customer_history import ROWS
