@@ -1,5 +1,6 @@
 """How recently, how often and for how much a customer ordered."""
 
+import ibis
 import ibis.expr.types as ir
 
 from features.contract import SCALE
@@ -11,7 +12,8 @@ LARGEST = 30_000_000
 
 def measures(days: ir.Table) -> dict[str, ir.Value]:
     """Aggregate orders (one row per order day) to sums; names with ``_`` in front are for further use."""
-    tenths = (days.spend // (SCALE // 10)).clip(-LARGEST, LARGEST)
+    # Not clip: it guards each bound against null, and SQLite would divide twelve times for one order.
+    tenths = ibis.greatest(-LARGEST, ibis.least(LARGEST, days.spend // (SCALE // 10)))
     counted = {
         name: value
         for window in WINDOWS
