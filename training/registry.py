@@ -142,14 +142,7 @@ class Registry:
         """
         self._must_be_trained()
         with self._tracking.writing() as client:
-            chosen = self._find(client, version)
-            aliases = self._aliases(client)
-            if CHAMPION in aliases and CHAMPION not in chosen.aliases:
-                self._name(client, PREVIOUS, aliases[CHAMPION])
-            self._name(client, CHAMPION, chosen.version)
-            if CHALLENGER in chosen.aliases:
-                client.delete_registered_model_alias(self._model, CHALLENGER)
-            return self._find(client, CHAMPION)
+            return self._put_in_use(client, self._find(client, version))
 
     def challenge(self, version: str | int) -> Version:
         """Make a version the challenger; the champion cannot be its own, and stays what it is.
@@ -183,9 +176,7 @@ class Registry:
                     f"project '{self._model}' has no previous champion to return to; "
                     "put a version in use with tierwise models promote"
                 )
-            self._name(client, CHAMPION, before)
-            self._name(client, PREVIOUS, now)
-            return self._find(client, CHAMPION)
+            return self._put_in_use(client, self._find(client, before))
 
     def _must_be_trained(self) -> None:
         if self._tracking.is_empty:
@@ -196,6 +187,15 @@ class Registry:
             f"project '{self._model}' has no model yet in '{self._tracking.name}'; "
             "train one with tierwise train"
         )
+
+    def _put_in_use(self, client: "MlflowClient", chosen: Version) -> Version:
+        now = self._aliases(client).get(CHAMPION)
+        if now is not None and now != chosen.version:
+            self._name(client, PREVIOUS, now)
+        self._name(client, CHAMPION, chosen.version)
+        if CHALLENGER in chosen.aliases:
+            client.delete_registered_model_alias(self._model, CHALLENGER)
+        return self._find(client, CHAMPION)
 
     def _name(self, client: "MlflowClient", alias: str, version: int) -> None:
         client.set_registered_model_alias(self._model, alias, str(version))
