@@ -1,12 +1,14 @@
 import resource
 import signal
 import sqlite3
-import subprocess
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from itertools import islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psycopg
@@ -20,7 +22,6 @@ from serving.database import VERSION_TABLE, Database, StoreError
 from serving.store import Run, Store
 from serving.tables import METADATA, SCHEMA
 
-ROOT = Path(__file__).parents[2]
 PARTS = 3
 PART_ROWS = 1000
 
@@ -57,35 +58,45 @@ def rows_of(store: Store, day: int) -> int:
     return pa.Table.from_batches(store.scores(f"day-{day}")).num_rows
 
 
-CHILD = """
-import sys
-from serving.store import Store
-from tests.serving.test_database import a_run, parts
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    """Processes that begin with this module and all it imports."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
-def until_killed(places):
-    for place, part in enumerate(parts()):
-        if place == places:
-            break
-        yield part
-    print("ready", flush=True)
-    sys.stdin.read()
 
-with Store.open(sys.argv[1]) as store:
-    store.publish(a_run(2), until_killed(int(sys.argv[2])), facts={})
-"""
+def publish_up_to(places: int, url: str, ready: Connection) -> None:
+    """Publish that many parts, say so, and wait to be killed."""
+
+    def until_killed() -> Iterator[pa.Table]:
+        yield from islice(parts(), places)
+        ready.send("ready")
+        ready.recv()
+
+    with Store.open(url) as store:
+        store.publish(a_run(2), until_killed(), facts={})
+
+
+def open_when_told(url: str, told: Connection) -> None:
+    told.recv()
+    Store.open(url).close()
 
 
 @pytest.mark.parametrize("places", [0, 1, PARTS])
 def test_killed_while_publishing_the_last_run_stays_and_publishing_again_completes(
-    url: str, places: int
+    url: str, places: int, processes: ForkServerContext
 ) -> None:
     with Store.open(url) as store:
         publish(store, 1)
-    command = [sys.executable, "-c", CHILD, url, str(places)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603
-        assert child.stdout.readline() == b"ready\n"
-        child.kill()
-    assert child.returncode == -signal.SIGKILL
+    ours, theirs = processes.Pipe()
+    child = processes.Process(target=publish_up_to, args=(places, url, theirs))
+    child.start()
+    theirs.close()
+    assert ours.recv() == "ready"
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     with Store.open(url) as store:
         assert store.latest().run_id == "day-1"
         assert store.customer("0-0")["run_id"] == "day-1"
@@ -95,13 +106,16 @@ def test_killed_while_publishing_the_last_run_stays_and_publishing_again_complet
         assert (rows_of(store, 1), rows_of(store, 2)) == (PARTS * PART_ROWS, PARTS * PART_ROWS)
 
 
-def test_many_processes_may_open_a_new_store_at_once(url: str) -> None:
-    code = "import sys; from serving.store import Store; sys.stdin.read(); Store.open(sys.argv[1]).close()"
-    command = [sys.executable, "-c", code, url]
-    children = [subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) for _ in range(2)]  # noqa: S603
+def test_many_processes_may_open_a_new_store_at_once(url: str, processes: ForkServerContext) -> None:
+    pipes = [processes.Pipe() for _ in range(2)]
+    children = [processes.Process(target=open_when_told, args=(url, theirs)) for _, theirs in pipes]
     for child in children:
-        child.stdin.close()
-    assert [child.wait() for child in children] == [0, 0]
+        child.start()
+    for ours, _ in pipes:
+        ours.send("open")
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0]
     with Store.open(url) as store:
         assert store.latest() is None
 

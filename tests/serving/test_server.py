@@ -40,6 +40,12 @@ def start(served_shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
+def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try no bundle: it takes seconds, and others try it."""
+    monkeypatch.setattr("serving.server.try_in_child", lambda _: None)
+
+
+@pytest.fixture
 def bundle_folder(served_shop: Any, tmp_path: Path) -> Path:
     """A copy of the shop's bundle that may be damaged."""
     return Path(shutil.copytree(served_shop.folder / "bundle", tmp_path / "bundle"))
@@ -92,6 +98,7 @@ def test_other_machines_need_a_token(start: Start, host: str) -> None:
         start(host=host)
 
 
+@pytest.mark.usefixtures("_trusted")
 def test_a_token_or_a_plain_wish_opens_the_service(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(HandedOverError):
         start(host="::", insecure=True)
@@ -105,6 +112,7 @@ def test_a_host_is_an_address(start: Start) -> None:
         start(host="shop")
 
 
+@pytest.mark.usefixtures("_trusted")
 def test_a_taken_port_refuses_the_start(start: Start) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
