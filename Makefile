@@ -11,8 +11,10 @@ help:  ## this list
 demo: $(READY)  ## a simulated shop, end to end: data, training and scores in demo/
 	$(BIN)/tierwise demo
 
+# Two at a time; threads of linear algebra would only wait for each other.
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(READY)  ## all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style, types and the direction of imports
 	$(BIN)/ruff check

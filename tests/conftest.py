@@ -1,3 +1,5 @@
+import atexit
+import gc
 import json
 import os
 import tempfile
@@ -16,6 +18,28 @@ from features.contract import DAY, ORDERS, SCALE, TABLES, Kind
 from features.instants import EPOCH, Cutoff, micros, parse_as_of
 from features.live import LiveEngine
 from features.plan import FeaturePlan
+
+
+def pytest_unconfigure() -> None:
+    """Let DuckDB go in silence: what Hypothesis hangs into the collector holds every module to the last."""
+    gc.callbacks.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compile_once() -> Iterator[None]:
+    """Compile equal plans once: the same plan gives the same SQL, and it takes seconds."""
+    compiled: dict[str, dict[str, dict[str, str]]] = {}
+    sql = FeaturePlan.sql
+
+    def known_sql(plan: FeaturePlan) -> dict[str, dict[str, str]]:
+        key = json.dumps(plan.to_json())
+        if key not in compiled:
+            compiled[key] = sql(plan)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeaturePlan, "sql", known_sql)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +77,7 @@ def new_postgres() -> Iterator[Callable[[], str]]:
             yield new_database
         finally:
             server.cleanup()
+            atexit.unregister(server._cleanup)  # noqa: SLF001 - it would make the folder again
 
 
 @pytest.fixture(scope="session")
