@@ -1,12 +1,14 @@
 """The SQL that turns a scanned source into a canonical table, with the rules for what is wrong."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import duckdb
 
 from features.contract import ORDERS, SCALE, Kind, Table
-from features.parsing import LIMIT, NO, WHAT, YES, Cell, identifier, literal, local_day
+from features.parsing import LIMIT, NO, NOTHING, WHAT, YES, Cell, identifier, literal, local_day
 from features.scans import FILE, ROW, Scan
 
 FAULT = "staging fault"
@@ -92,17 +94,26 @@ def raw(column: str) -> str:
     return identifier(f"raw {column}")
 
 
-def canonical(table: Table, scan: Scan, connection: duckdb.DuckDBPyConnection, time_zone: str) -> Canonical:
+def canonical(
+    table: Table,
+    scan: Scan,
+    connection: duckdb.DuckDBPyConnection,
+    time_zone: str,
+    kinds: Mapping[str, Kind] = MappingProxyType({}),
+) -> Canonical:
     """Write the SQL of one table.
 
     Parameters
     ----------
     time_zone
         Whose calendar days ``day`` counts.
+    kinds
+        What further columns of an open table are to hold, where all their values can be read so.
     """
     columns = table.staged
     if table.open_ended:
-        columns = columns | attribute_kinds(table, scan, connection)
+        found = attribute_kinds(table, scan, connection)
+        columns = columns | found | _readable(kinds, found, scan, connection)
     values = {name: identifier(name) for name in columns}
     if "ingested_at" in columns:
         values["ingested_at"] = f"coalesce(ingested_at, {table.clock})"
@@ -206,8 +217,9 @@ def _unreadable(name: str, kind: Kind, cell: Cell) -> list[Rule]:
 def attribute_kinds(table: Table, scan: Scan, connection: duckdb.DuckDBPyConnection) -> dict[str, Kind]:
     """Tell what the further columns of an open table hold: text that is all numbers is a number.
 
-    Text is a flag when it is all yes and no (in the words of `features.parsing`) and has a word
-    that is no number, and stays text where a number would lose leading zeros.
+    Words such as NA that stand for nothing do not keep a column of numbers from being one. Text is a flag
+    when it is all yes and no (in the words of `features.parsing`) and has a word that is no number, and
+    stays text where a number would lose leading zeros.
     """
     by_family = {"integer": Kind.NUMBER, "float": Kind.NUMBER, "decimal": Kind.NUMBER, "flag": Kind.FLAG}
     cells = {name: cell for name, cell in scan.cells.items() if name not in table.columns}
@@ -222,9 +234,30 @@ def attribute_kinds(table: Table, scan: Scan, connection: duckdb.DuckDBPyConnect
     return kinds
 
 
+def _readable(
+    kinds: Mapping[str, Kind], found: Mapping[str, Kind], scan: Scan, connection: duckdb.DuckDBPyConnection
+) -> dict[str, Kind]:
+    """Return the kinds of the columns that are there and have no value that cannot be read so."""
+    wanted = {name: kind for name, kind in kinds.items() if found.get(name, kind) is not kind}
+    if not wanted:
+        return {}
+    cells = {name: scan.cells[name] for name in wanted}
+    tests = [
+        f"bool_and({cells[name].read_as(kind)} IS NOT NULL) FILTER ({cells[name].given})"
+        for name, kind in wanted.items()
+    ]
+    told = connection.execute(f"SELECT {', '.join(tests)} FROM ({scan.relation})").fetchall()[0]
+    return {
+        name: kind
+        for (name, kind), readable in zip(wanted.items(), told, strict=True)
+        if readable is not False
+    }
+
+
 def _all_numbers(cell: Cell) -> str:
     padded = f"regexp_matches({cell.raw}, '^0[0-9]')"
-    return f"bool_and({cell.read_as(Kind.NUMBER)} IS NOT NULL AND NOT {padded}) FILTER ({cell.given})"
+    is_something = f"{cell.given} AND lower({cell.raw}) NOT IN ({', '.join(map(literal, NOTHING))})"
+    return f"bool_and({cell.read_as(Kind.NUMBER)} IS NOT NULL AND NOT {padded}) FILTER ({is_something})"
 
 
 def _all_flags(cell: Cell) -> str:

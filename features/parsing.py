@@ -16,6 +16,8 @@ FIRST, LAST = "1900-01-01", "2200-01-01"
 
 YES = ("1", "true", "t", "yes", "y")
 NO = ("0", "false", "f", "no", "n")
+NOTHING = ("na", "n/a", "nan", "null", "none", "nil", "?", "-")
+"""What people write among numbers where there is none."""
 
 WHAT = {
     Kind.TIME: "a time between 1900 and 2200",

@@ -60,6 +60,8 @@ class FeaturePlan:
         The columns of ``customers`` that are features.
     knows_joining
         Whether ``customers`` tells when each joined.
+    reads_orders
+        Whether there are orders; without them the attributes are all there is.
     """
 
     horizon_days: int
@@ -72,6 +74,7 @@ class FeaturePlan:
     feedback_topics: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     knows_joining: bool = False
+    reads_orders: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain data."""
@@ -96,6 +99,8 @@ class FeaturePlan:
     @cached_property
     def _expressions(self) -> dict[str, ir.Table]:
         """The steps in order, each over the canonical tables, the spine, earlier steps."""
+        if not self.reads_orders:
+            return {"features": self._described_customers()}
         candidates, matches = self._refunds()
         features = self._features(self.order_lines())
         return {"candidates": candidates, "matches": matches, "features": features}
@@ -128,6 +133,13 @@ class FeaturePlan:
     def names(self) -> list[str]:
         """Return the feature columns in order."""
         return list(self._expressions["features"].columns[2:])
+
+    def _described_customers(self) -> ir.Table:
+        spine = unbound_spine()
+        customers = attributes.unbound_customers(self.attributes)
+        joined = spine.left_join(attributes.summary(customers, spine, self.attributes), SUBJECT)
+        values = attributes.features(joined, self.attributes, knows_joining=self.knows_joining)
+        return joined.select("customer_id", "as_of", **values)
 
     def _features(self, lines: ir.Table) -> ir.Table:
         joined = spine = unbound_spine()

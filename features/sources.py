@@ -106,21 +106,47 @@ class CustomersSource(Source):
     ----------
     fixed
         Attributes that never change, so that they are features though they carry no ``valid_from``.
+    left_out
+        Columns that are no features, such as what was known only after the outcome.
+    label
+        In the labelled setting the column with the known outcome; it is no feature.
+    label_positive
+        The value of the outcome that is forecast; every other value counts as its opposite. Yes, true or
+        1 without it.
+    label_means
+        What that value means: the customer left, or bought.
     """
 
     fixed: tuple[Name, ...] = ()
+    left_out: tuple[Name, ...] = ()
+    label: Name | None = None
+    label_positive: str | bool | int | float | None = None
+    label_means: Literal["churn", "conversion"] = "churn"
+
+    @field_validator("label_positive")
+    @classmethod
+    def _as_text(cls, value: str | float | None) -> str | None:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+    @property
+    def forced_kinds(self) -> dict[str, Kind]:
+        """How columns are read, whatever they look like: an outcome as its words."""
+        return {} if self.label is None else {self.label: Kind.TEXT}
 
 
 MODELS: dict[str, type[Source]] = {ORDERS.name: OrdersSource, CUSTOMERS.name: CustomersSource}
 
 
 def read_sources(configuration: Configuration) -> dict[str, Source]:
-    """Read every ``[sources.NAME]`` table, in the order of the contract.
+    """Read every ``[sources.NAME]`` table, in the order of the contract; in the labelled setting customers.
 
     Raises
     ------
     InputError
-        No orders, an unknown table or canonical column, or a wrong setting; names the nearest known.
+        A table that the setting needs is missing, an unknown table or canonical column, or a wrong key;
+        names the nearest known.
     """
     given = configuration.tables.get("sources", {})
     for name in given:
@@ -128,11 +154,23 @@ def read_sources(configuration: Configuration) -> dict[str, Source]:
             raise InputError(
                 f"{configuration.file}: there is no table [sources.{name}]; {nearest(name, TABLES)}"
             )
-    if ORDERS.name not in given:
-        raise InputError(
-            f"{configuration.file}: [sources.orders] is missing; name the files of the order lines"
-        )
-    return {name: _read(configuration, table) for name, table in TABLES.items() if name in given}
+    labelled = configuration.project.setting == "labelled"
+    needed, what = (CUSTOMERS.name, "the customers") if labelled else (ORDERS.name, "the order lines")
+    if needed not in given:
+        raise InputError(f"{configuration.file}: [sources.{needed}] is missing; name the files of {what}")
+    read = {name: _read(configuration, table) for name, table in TABLES.items() if name in given}
+    return {needed: _labelled(configuration, read[needed])} if labelled else read
+
+
+def _labelled(configuration: Configuration, source: Source) -> Source:
+    """Check that the customers have an outcome that can be one."""
+    assert isinstance(source, CustomersSource)  # noqa: S101 - by MODELS
+    place = f"{configuration.file}: sources.{CUSTOMERS.name}.label"
+    if source.label is None:
+        raise InputError(f"{place} is missing; name the column that holds the known outcome")
+    if source.label in CUSTOMERS.columns:
+        raise InputError(f"{place} = {source.label!r} is no outcome; name the column that holds it")
+    return source
 
 
 def _read(configuration: Configuration, table: Table) -> Source:

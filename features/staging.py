@@ -2,14 +2,16 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from features.attributes import Attribute
 from features.canonical import BITS, FAULT, Canonical, canonical
 from features.configuration import Configuration
-from features.contract import CUSTOMERS, ORDERS, TABLES, Table
+from features.contract import CUSTOMERS, ORDERS, TABLES, Kind, Table
 from features.duplicates import keep_last, merge_across_files
 from features.errors import InputError
 from features.parsing import identifier
@@ -17,10 +19,15 @@ from features.quality import Counts, DataQuality, Finding
 from features.quarantine import Found, Quarantine
 from features.scans import FILE, Scan, open_source, unreadable
 from features.scratch import scratch_folder
-from features.sources import OrdersSource, Source, read_sources
+from features.sources import CustomersSource, OrdersSource, Source, read_sources
 
 
-def stage(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -> DataQuality:
+def stage(
+    configuration: Configuration,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    attributes: Sequence[Attribute] = (),
+) -> DataQuality:
     """Fill the canonical tables of every configured source.
 
     Each table has the staged columns of the contract in their order, of the types inside; a column
@@ -32,6 +39,8 @@ def stage(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -
     ----------
     connection
         Replaced are tables with the names of the contract; the session ends up in UTC.
+    attributes
+        Columns of ``customers`` as a model knows them: of a few customers, a text may look like a flag.
 
     Raises
     ------
@@ -44,7 +53,7 @@ def stage(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -
     counts, findings, digests = {}, [], {}
     for name, source in sources.items():
         with scratch_folder(workspace) as scratch:
-            staging = _Staging(TABLES[name], source, configuration, connection, scratch)
+            staging = _Staging(TABLES[name], source, configuration, connection, scratch, attributes)
             counts[name], found = staging.run()
         findings += found
         digests[name] = _digest(connection, TABLES[name])
@@ -61,11 +70,13 @@ class _Staging:
     configuration: Configuration
     connection: duckdb.DuckDBPyConnection
     scratch: Path
+    attributes: Sequence[Attribute]
 
     def run(self) -> tuple[Counts, list[Finding]]:
         name = self.table.name
         scan = open_source(self.table, self.source, self.configuration.folder, self.connection, self.scratch)
-        rows = canonical(self.table, scan, self.connection, self.configuration.project.time_zone)
+        time_zone = self.configuration.project.time_zone
+        rows = canonical(self.table, scan, self.connection, time_zone, self._kinds())
         self._fill(scan, rows)
         quarantine = Quarantine(self.table, scan, rows, self.connection)
         bad, findings = quarantine.write(
@@ -93,6 +104,12 @@ class _Staging:
             self.connection.execute(
                 f"CREATE OR REPLACE TABLE {name} AS SELECT * REPLACE (rowid + 1 AS line) FROM {name}"
             )
+
+    def _kinds(self) -> dict[str, Kind]:
+        """Return the kinds of further columns of customers that are settled beforehand."""
+        if not isinstance(self.source, CustomersSource):
+            return {}
+        return {each.name: each.kind for each in self.attributes} | self.source.forced_kinds
 
     def _count(self) -> int:
         return int(self.connection.execute(f"SELECT count(*) FROM {self.table.name}").fetchall()[0][0])

@@ -1,10 +1,11 @@
 """A look at what the staged tables hold, from which the feature plan follows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import duckdb
 import ibis
+import numpy as np
 
 from features.attributes import Attribute
 from features.contract import CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind, Table, slug
@@ -17,6 +18,7 @@ from features.sources import CustomersSource, OrdersSource, Source
 MIXED = ("category", "channel", "payment_method")
 MIX_VALUES, CONTACT_KINDS, FEEDBACK_VALUES, ATTRIBUTE_VALUES = 8, 12, 8, 50
 OPTIONAL = [name for name in ORDERS.columns if name not in (*ORDERS.required, "is_return", "ingested_at")]
+LABELLED_VALUES = 250
 KINDS = {"VARCHAR": Kind.TEXT, "DOUBLE": Kind.NUMBER, "BIGINT": Kind.FLAG}
 
 
@@ -48,7 +50,9 @@ def plan_features(
     mixes = {column: look.main_values(purchases, column, MIX_VALUES) for column in MIXED}
     contacts, feedback = look.known(INTERACTIONS), look.known(FEEDBACK)
     customers = sources.get(CUSTOMERS.name)
-    fixed = customers.fixed if isinstance(customers, CustomersSource) else ()
+    fixed, left_out = (
+        (customers.fixed, customers.left_out) if isinstance(customers, CustomersSource) else ((), ())
+    )
     return FeaturePlan(
         horizon_days=horizon_days,
         order_columns=tuple(look.filled(purchases, OPTIONAL)),
@@ -58,9 +62,56 @@ def plan_features(
         interaction_kinds=look.main_values(contacts, "kind", CONTACT_KINDS),
         feedback_kinds=look.main_values(feedback, "kind", FEEDBACK_VALUES),
         feedback_topics=look.main_values(feedback, "topic", FEEDBACK_VALUES),
-        attributes=tuple(look.attributes(fixed)),
+        attributes=tuple(look.attributes(fixed, left_out)),
         knows_joining=bool(look.filled(look.known(CUSTOMERS), ["joined_at"])),
     )
+
+
+def plan_attributes(
+    connection: duckdb.DuckDBPyConnection, source: CustomersSource, *, horizon_days: int
+) -> tuple[FeaturePlan, list[str]]:
+    """Plan the features of a labelled table: all columns of ``customers`` but the outcome.
+
+    Of a text the 250 most frequent values are told apart, each of at least 2 to 10 rows (a five-hundredth
+    of the table).
+
+    Returns
+    -------
+    The plan, and a sentence for each column that is no feature.
+    """
+    rows = connection.execute(f"SELECT count(*) FROM {CUSTOMERS.name}").fetchall()[0][0]
+    rare = int(np.clip(rows // 500, 2, 10))
+    planned: dict[str, Attribute] = {}
+    notes = []
+    for name, kind, *_ in connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall():
+        if name in (*CUSTOMERS.staged, source.label, *source.left_out):
+            continue
+        counts = _counted(connection, name)
+        values = [value for value, count in counts if count >= rare][:LABELLED_VALUES]
+        is_text = KINDS[kind] is Kind.TEXT
+        if not counts or slug(name) in planned or (is_text and not values):
+            notes.append(f"customers.{name} is no feature: {_why_not(counts, rare, slug(name) in planned)}")
+            continue
+        planned[slug(name)] = Attribute(name, KINDS[kind], tuple(values) if is_text else (), fixed=True)
+    plan = FeaturePlan(horizon_days=horizon_days, attributes=tuple(planned.values()), reads_orders=False)
+    return plan, notes
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, column: str) -> list[tuple[Any, int]]:
+    """Count the values of a column of customers, the most frequent first."""
+    quoted = identifier(column)
+    return connection.execute(
+        f"SELECT {quoted}, count(*) FROM {CUSTOMERS.name} WHERE {quoted} IS NOT NULL "
+        "GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+
+
+def _why_not(counts: Sequence[tuple[Any, int]], rare: int, is_named: bool) -> str:
+    if not counts:
+        return "it is empty"
+    if is_named:
+        return "another column has the same name in lower case"
+    return f"none of its {len(counts):,} texts stands in {rare} rows"
 
 
 class _Look:
@@ -102,7 +153,7 @@ class _Look:
             names.setdefault(slug(value), value)
         return tuple(names.values())[:limit]
 
-    def attributes(self, fixed: Sequence[str]) -> Iterator[Attribute]:
+    def attributes(self, fixed: Sequence[str], left_out: Sequence[str]) -> Iterator[Attribute]:
         relation = self.known(CUSTOMERS)
         if not relation:
             return
@@ -110,7 +161,11 @@ class _Look:
         taken = set()
         for name, kind, *_ in self._connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall():
             telling = relation if name in fixed else dated
-            if name in CUSTOMERS.staged or slug(name) in taken or not self.filled(telling, [name]):
+            if (
+                name in (*CUSTOMERS.staged, *left_out)
+                or slug(name) in taken
+                or not self.filled(telling, [name])
+            ):
                 continue
             values = self._values(telling, name) if KINDS[kind] is Kind.TEXT else ()
             if len(values) <= ATTRIBUTE_VALUES:

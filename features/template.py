@@ -19,7 +19,7 @@ PROJECT = """\
 [project]
 name = {name}  # how the shop is called in reports and models
 currency = "EUR"  # ? three letters; every amount is in it
-setting = "transactional"  # customers come and go without notice
+setting = "transactional"  # customers come and go without notice; "labelled": customers have a known outcome
 workspace = ".tierwise"  # registry, store, runs and reports; relative to this file
 time_zone = "UTC"  # whose calendar days make an order, such as "Europe/London"
 
@@ -32,6 +32,10 @@ SOURCES = """
 # [sources.customers]  # one row per customer: customer_id, joined_at and any attributes
 # path = "customers.csv"
 # fixed = ["country"]  # attributes that never change, and so may be features
+# left_out = ["call_seconds"]  # columns that are no features, such as what is known only after the outcome
+# label = "Churn"  # in the labelled setting the column with the known outcome, which is forecast
+# label_positive = "Yes"  # the value of it whose chance is told
+# label_means = "churn"  # or "conversion"
 
 # [sources.interactions]  # events: customer_id, occurred_at, kind (visit, email_open, ...), channel, value
 # path = "interactions.parquet"

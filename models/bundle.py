@@ -15,6 +15,7 @@ from features.errors import InputError
 from features.plan import FeaturePlan
 from models.baselines import OwnRate, RecencyRule
 from models.estimator import ForecastEstimator
+from models.labelled_forecaster import LabelledForecaster
 from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
@@ -22,7 +23,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 REMEDY = "train again, or promote another version"
 KINDS: dict[str, type[ForecastEstimator]] = {
-    kind.kind: kind for kind in (TreeForecaster, PurchaseForecaster, OwnRate, RecencyRule)
+    kind.kind: kind for kind in (TreeForecaster, PurchaseForecaster, LabelledForecaster, OwnRate, RecencyRule)
 }
 
 

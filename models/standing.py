@@ -1,11 +1,14 @@
 """Where a customer's forecast stands among others', and how far to trust it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from models.likelihood import Vector
 
 GRID = 1001
 REGULAR_ORDERS = 3
+WELL_KNOWN, HALF_KNOWN = 0.9, 0.5
 
 
 def quantile_grid(values: Vector) -> list[float]:
@@ -50,3 +53,24 @@ def confidence(
     )
     lowered = np.minimum(grades if was_judged else grades + 1, 2)
     return [None if np.isnan(known) else "ABC"[grade] for known, grade in zip(orders, lowered, strict=True)]
+
+
+def known_share(columns: Mapping[str, Vector], missing: Mapping[str, float]) -> Vector:
+    """Return how much of what is usually known is known of each customer, of shape (n,); 0 to 1.
+
+    Parameters
+    ----------
+    columns
+        Features by name, NaN where not known.
+    missing
+        By feature the share of the training's customers without it: what is rarely known is rarely missed.
+    """
+    usual = np.array([1.0 - share for share in missing.values()])
+    unknown = np.isnan(np.stack([columns[name] for name in missing], axis=1))
+    return np.asarray(1.0 - (unknown * usual).sum(axis=1) / max(usual.sum(), 1e-12))
+
+
+def confidence_by_share(known: Vector, *, was_judged: bool) -> list[str]:
+    """Grade the forecasts of a labelled table: A from nine tenths known on, B from half, C below."""
+    grades = np.where(known >= WELL_KNOWN, 0, np.where(known >= HALF_KNOWN, 1, 2))
+    return ["ABC"[grade] for grade in np.minimum(grades if was_judged else grades + 1, 2)]

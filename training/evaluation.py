@@ -54,12 +54,15 @@ class Evaluation:
         true total less 1. Null (NaN) is what cannot be measured.
     customers, origins, resamples
         How many of each it rests on.
+    held_out
+        What the origins are.
     """
 
     table: pd.DataFrame
     customers: int
     origins: int
     resamples: int
+    held_out: str = "held-out origins"
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table."""
@@ -71,6 +74,7 @@ class Evaluation:
         document: dict[str, Any] = {
             "customers": self.customers,
             "origins": self.origins,
+            "held_out": self.held_out,
             "resamples": self.resamples,
             "measures": table.to_dict("records"),
         }

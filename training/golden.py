@@ -1,39 +1,81 @@
 """Synthetic histories that travel in the bundle: they must forecast the same wherever it is used."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from features.contract import ORDERS
+from features.attributes import Attribute
+from features.contract import CUSTOMERS, ORDERS, Kind
 from features.instants import Cutoff
 from features.plan import FeaturePlan
-from features.records import canonical_rows
+from features.records import Row, canonical_rows
 from models.bundle import Bundle
 from models.live_forecaster import LiveForecaster
 
 HISTORIES = 50
 TAKEN_BACK = 0.1
+UNKNOWN = 0.1
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 def with_golden_histories(bundle: Bundle, *, time_zone: str) -> Bundle:
     """Add the histories and what the bundle forecasts for each; no customer's data is among them."""
+    plan = bundle.plan()
+    rows = [
+        {"orders": canonical_rows(ORDERS, _orders(plan, number), time_zone)} for number in range(HISTORIES)
+    ]
+    return _with_golden(bundle, rows, time_zone)
+
+
+def with_golden_customers(bundle: Bundle, frame: pd.DataFrame, *, time_zone: str) -> Bundle:
+    """Add customers of a labelled table, drawn column by column, and what the bundle forecasts for each.
+
+    Parameters
+    ----------
+    frame
+        The features, by whose means and spreads numbers are drawn; no customer's data is among them.
+    """
+    known = bundle.plan().attributes
+    records = [_customer(known, frame, number) for number in range(HISTORIES)]
+    rows = [
+        {"customers": canonical_rows(CUSTOMERS, [record], time_zone, attributes=known)} for record in records
+    ]
+    return _with_golden(bundle, rows, time_zone)
+
+
+def _with_golden(bundle: Bundle, rows: Sequence[dict[str, list[Row]]], time_zone: str) -> Bundle:
     live = LiveForecaster(bundle)
     cutoff = Cutoff.at(AS_OF, time_zone)
-    histories = []
-    for number in range(HISTORIES):
-        rows = {"orders": canonical_rows(ORDERS, _orders(bundle.plan(), number), time_zone)}
-        forecast = live.forecast(rows, customer_id=f"golden-{number}", cutoff=cutoff)
-        histories.append(
-            {
-                "customer_id": f"golden-{number}",
-                "cutoff": [cutoff.micros, cutoff.day, cutoff.month],
-                "rows": rows,
-                "forecast": forecast,
-            }
-        )
+    histories = [
+        {
+            "customer_id": f"golden-{number}",
+            "cutoff": [cutoff.micros, cutoff.day, cutoff.month],
+            "rows": each,
+            "forecast": live.forecast(each, customer_id=f"golden-{number}", cutoff=cutoff),
+        }
+        for number, each in enumerate(rows)
+    ]
     return bundle.with_document("golden.json", {"histories": histories})
+
+
+def _customer(known: Sequence[Attribute], frame: pd.DataFrame, number: int) -> dict[str, Any]:
+    """Draw the attributes of a customer, a tenth of them unknown."""
+    rng = np.random.default_rng(number)
+    record: dict[str, Any] = {"customer_id": f"golden-{number}"}
+    for each in known:
+        column = frame[each.feature]
+        if rng.random() < UNKNOWN:
+            continue
+        if each.kind is Kind.TEXT:
+            record[each.name] = str(rng.choice(each.values))
+        elif each.kind is Kind.FLAG:
+            record[each.name] = bool(rng.random() < column.mean())
+        else:
+            record[each.name] = float(f"{rng.normal(column.mean(), np.nan_to_num(column.std())):.4g}")
+    return record
 
 
 def _orders(plan: FeaturePlan, number: int) -> list[dict[str, Any]]:

@@ -16,6 +16,9 @@ from training import plots
 from training.evaluation import Evaluation
 from training.versions import TrainingRun
 
+LONG = ("churn_risk_grid", "missing")
+"""Facts that are no parameters."""
+
 
 def training_run(
     project: str,
@@ -35,7 +38,7 @@ def training_run(
     """
     as_of = datetime.fromisoformat(facts["as_of"])
     settings = {f"estimator.{key}": value for key, value in estimator.get_params().items()}
-    params = settings | {key: value for key, value in facts.items() if key != "churn_risk_grid"}
+    params = settings | {key: value for key, value in facts.items() if key not in LONG}
     texts = {"training.json": as_json(params)}
     if evaluation is not None:
         texts["evaluation.json"] = evaluation.to_json()
@@ -70,9 +73,12 @@ def _figures(
         currency = facts["currency"]
         drawings |= {
             "calibration.png": lambda ax: plots.calibration(churned, risk, ax=ax),
+        }
+        value_drawings: dict[str, Callable[[Axes], Axes]] = {
             "gain.png": lambda ax: plots.gain(value, predicted, ax=ax),
             "decile_value.png": lambda ax: plots.decile_value(value, predicted, currency=currency, ax=ax),
         }
+        drawings |= value_drawings if value.any() else {}
     if isinstance(estimator, TreeForecaster):
         drawings["importance.png"] = lambda ax: plots.importance(estimator.importance(), ax=ax)
     return {name: _drawn(draw) for name, draw in drawings.items()}

@@ -27,18 +27,22 @@ def render(evaluation: Evaluation) -> Table:
     """Lay an evaluation out within 100 columns: a section per question, a row per model.
 
     A cell is the estimate and its 95% interval, ``.812 (.803-.821)``; the best of a column is bold. With
-    several origins, a last section has the lowest and highest estimates at single origins.
+    several origins, a last section has the lowest and highest estimates at single origins. Measures
+    that the evaluation has not are left out.
     """
     page = Table.grid()
-    for title, metrics in SECTIONS:
-        page.add_row(_section(evaluation.table, title, metrics, INTERVAL))
-        page.add_row()
+    sections = [(title, metrics, INTERVAL) for title, metrics in SECTIONS]
     if evaluation.origins > 1:
-        page.add_row(_section(evaluation.table, "Lowest\N{EN DASH}highest origin", AT_ORIGINS, RANGE))
-        page.add_row()
+        sections.append(("Lowest\N{EN DASH}highest origin", AT_ORIGINS, RANGE))
+    measured = set(evaluation.table["metric"])
+    for title, metrics, limits in sections:
+        if known := tuple(metric for metric in metrics if metric in measured):
+            page.add_row(_section(evaluation.table, title, known, limits))
+            page.add_row()
     page.add_row(
         f"{UP} high is good, {DOWN} low is good. In brackets: 95% intervals, {evaluation.resamples:,} "
-        f"bootstrap resamples of {evaluation.customers:,} customers; held-out origins: {evaluation.origins}."
+        f"bootstrap resamples of {evaluation.customers:,} customers; {evaluation.held_out}: "
+        f"{evaluation.origins}."
     )
     return page
 

@@ -13,7 +13,6 @@ from features.coverage import lacking
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
-from features.scratch import scratch_folder
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
@@ -23,40 +22,18 @@ from models.estimator import ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
 from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
-from training.evaluation import Evaluation, evaluate
+from training.evaluation import evaluate
 from training.gate import Verdict, decide
 from training.golden import with_golden_histories
 from training.history import History
 from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
+from training.labelled import train_labelled
 from training.recipes import PROCESS_ALONE, TREES, recipes
-from training.record import training_run
+from training.registration import Result, Training, register
 from training.registry import CHAMPION, Registry
-from training.versions import Version
 
 SEED = 0
 SO_FAR = "the champion"
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a training came to.
-
-    Attributes
-    ----------
-    version
-        The registered model.
-    verdict
-        What it became, and why.
-    evaluation
-        All models on the held-out origins; null where the history is too short for any.
-    facts
-        What the bundle says of its training; ``notes`` tell where a fit had to be helped.
-    """
-
-    version: Version
-    verdict: Verdict
-    evaluation: Evaluation | None
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -116,12 +93,15 @@ def train(
         A source or a setting is wrong, or nobody ordered before `as_of`.
     """
     project = configuration.project
-    if project.setting != "transactional":
+    if project.setting == "contractual":
         raise InputError(
-            f"project.setting = {project.setting!r} cannot be trained; set it to 'transactional'"
+            f"project.setting = {project.setting!r} cannot be trained; set it to 'transactional' or "
+            "'labelled'"
         )
     registry = registry_of(configuration)
     champion = _champion(registry)
+    if project.setting == "labelled":
+        return train_labelled(configuration, registry, champion, as_of=as_of, progress=progress)
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
@@ -139,15 +119,8 @@ def train(
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None
     bundle = with_golden_histories(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
-    with scratch_folder(project.workspace) as scratch:
-        folder = bundle.write(scratch)
-        run = training_run(project.name, estimator, facts, evaluation, held_out)
-        version = registry.log(run, bundle=folder, digest=bundle.digest)
-    if champion is not None and champion.digest == bundle.digest:
-        verdict = replace(verdict, alias="champion", reason="it is the same bundle as before")
-    else:
-        (registry.promote if verdict.alias == CHAMPION else registry.challenge)(version.version)
-    return Training(version, verdict, evaluation, facts)
+    result = Result(estimator, bundle, verdict, evaluation, held_out)
+    return register(result, registry, project, champion)
 
 
 def registry_of(configuration: Configuration) -> Registry:

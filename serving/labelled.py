@@ -1,0 +1,39 @@
+"""Scores of the labelled setting: the chance of the outcome, and nothing else."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from models.bundle import Bundle
+from models.likelihood import Vector
+from models.standing import confidence_by_share, known_share, percentile
+
+
+def labelled_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Forecast batches of feature rows: what applies of the scores, but the percentile."""
+    estimator, training = bundle.estimator(), bundle.training
+    for batch in batches:
+        columns = {
+            name: np.asarray(batch.column(name).cast(pa.float64()).to_pandas())
+            for name in bundle.feature_names
+        }
+        grades = confidence_by_share(
+            known_share(columns, training["missing"]), was_judged=training["was_judged"]
+        )
+        yield pa.record_batch(
+            {
+                "customer_id": batch["customer_id"],
+                **{name: pa.array(values) for name, values in estimator.forecast(columns).items()},
+                "confidence": pa.array(grades, pa.string()),
+            }
+        )
+
+
+def labelled_standing(forecast: Mapping[str, float], grid: Vector, *, was_judged: bool) -> dict[str, Any]:
+    """Return the percentile of a risk (null for a conversion), and the grade of a forecast."""
+    grades = confidence_by_share(np.array([forecast["known_share"]]), was_judged=was_judged)
+    has_rank = "churn_risk" in forecast and grid.size
+    rank = float(percentile(grid, np.array([forecast["churn_risk"]]))[0]) if has_rank else None
+    return {"churn_risk_percentile": rank, "confidence": grades[0]}

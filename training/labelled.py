@@ -1,0 +1,219 @@
+"""The training job of the labelled setting: a table of customers with a known outcome."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from features.batch import put_on_spine, workplace
+from features.configuration import Configuration
+from features.contract import CUSTOMERS, Kind
+from features.coverage import lacking
+from features.forecast_settings import ForecastSettings
+from features.instants import Cutoff
+from features.plan import FeaturePlan
+from features.sources import CustomersSource, read_sources
+from features.staging import stage
+from features.survey import plan_attributes
+from models.agreement import disagreement
+from models.bundle import Bundle
+from models.labelled_forecaster import LabelledForecaster
+from models.standing import quantile_grid
+from training.cross_validation import Split, baselines, out_of_fold, splits
+from training.evaluation import Evaluation, evaluate
+from training.gate import Verdict, decide
+from training.golden import with_golden_customers
+from training.holdout import Progress
+from training.outcome import Outcome, read_outcome
+from training.registration import Result, Training, register
+from training.registry import Registry
+
+SEED = 0
+MODEL, SO_FAR = "blend", "the champion"
+MEASURED = ("auc", "log_loss", "calibration_error")
+"""There is no value to measure."""
+MOST_ROWS = 200_000
+"""Customers beyond which a draw teaches as much as everybody."""
+
+
+@dataclass(frozen=True)
+class LabelledLesson:
+    """What there is to learn from.
+
+    Parameters
+    ----------
+    connection
+        With the staged ``customers``.
+    plan
+        The features.
+    outcome
+        What came of each customer.
+    cutoff
+        The `as_of`, of which only ``valid_from`` takes notice.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    plan: FeaturePlan
+    outcome: Outcome
+    cutoff: Cutoff
+
+    @property
+    def came(self) -> pd.Series:
+        """The outcome of the customers that are learnt from, by customer_id."""
+        return self.outcome.came.sample(
+            min(len(self.outcome.came), MOST_ROWS), random_state=SEED
+        ).sort_index()
+
+    def frame(self, steps: dict[str, str]) -> pd.DataFrame:
+        """Return the feature rows of those customers, by the SQL of a plan."""
+        put_on_spine(self.connection, f"SELECT customer_id FROM {CUSTOMERS.name}", self.cutoff)
+        rows = self.connection.execute(f"SELECT * EXCLUDE (as_of) FROM ({steps['features']})").df()
+        return rows.set_index("customer_id").loc[self.came.index]
+
+    def recipe(self, source: CustomersSource) -> LabelledForecaster:
+        """Return the forecaster to teach."""
+        texts = tuple(each.feature for each in self.plan.attributes if each.kind is Kind.TEXT)
+        return LabelledForecaster(meaning=source.label_means, categorical=texts, seed=SEED)
+
+
+def train_labelled(
+    configuration: Configuration,
+    registry: Registry,
+    champion: Bundle | None,
+    *,
+    as_of: datetime | None,
+    progress: Progress,
+) -> Training:
+    """Train on the customers whose outcome is known, and register the bundle.
+
+    The model and all that it is compared with are judged by repeated stratified cross-validation; the
+    champion so far stays unless the model is better beyond chance, or is the same recipe taught on more.
+
+    Parameters
+    ----------
+    champion
+        The bundle that serves now; null for none.
+    as_of
+        Names the training; today without one.
+
+    Raises
+    ------
+    InputError
+        A source or a setting is wrong, or the outcome tells nothing.
+    """
+    as_of = as_of or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    project = configuration.project
+    source = read_sources(configuration)[CUSTOMERS.name]
+    assert isinstance(source, CustomersSource)  # noqa: S101 - by the contract
+    with workplace(project.workspace) as connection:
+        progress("reading the sources")
+        stage(configuration, connection)
+        outcome = read_outcome(connection, source)
+        plan, notes = plan_attributes(connection, source, horizon_days=_settings(configuration).horizon_days)
+        lesson = LabelledLesson(connection, plan, outcome, Cutoff.at(as_of, project.time_zone))
+        frame, recipe = lesson.frame(plan.sql()["duckdb"]), lesson.recipe(source)
+        made = splits(lesson.came.to_numpy(), seed=SEED)
+        judged = [_held_out(recipe, frame, lesson.came, made, progress)]
+        unfit = None if champion is None else _unfit(champion, configuration, connection)
+        rival = None if unfit else champion
+        if rival is not None and made:
+            progress("the champion so far")
+            past = lesson.frame(rival.steps("duckdb"))
+            judged.append(out_of_fold(SO_FAR, rival.estimator(), past, lesson.came, made))
+    held_out = pd.concat(judged, ignore_index=True)
+    verdict = _verdict(held_out, rival, len(lesson.came))
+    if unfit:
+        verdict = replace(verdict, reason=f"the champion so far {unfit}; {verdict.reason}")
+    progress("teaching on everybody")
+    recipe.fit(frame, lesson.came.to_frame("came"))
+    facts = _facts(configuration, lesson, recipe, frame, as_of) | {
+        "notes": [*outcome.notes, *notes, *_doubts(recipe)],
+        "was_judged": bool(made),
+    }
+    bundle = with_golden_customers(
+        Bundle.of(recipe, plan, training=facts), frame, time_zone=project.time_zone
+    )
+    evaluation = _evaluated(held_out)
+    return register(Result(recipe, bundle, verdict, evaluation, held_out), registry, project, champion)
+
+
+def _held_out(
+    recipe: LabelledForecaster, frame: pd.DataFrame, came: pd.Series, made: list[Split], progress: Progress
+) -> pd.DataFrame:
+    if not made:
+        return pd.DataFrame()
+    progress(f"{MODEL}, {len(made)} folds held out")
+    judged = out_of_fold(MODEL, recipe, frame, came, made)
+    progress("what it is compared with")
+    return pd.concat([judged, baselines(recipe, frame, came, made)], ignore_index=True)
+
+
+def _evaluated(held_out: pd.DataFrame) -> Evaluation | None:
+    if held_out.empty:
+        return None
+    done = evaluate(held_out)
+    about_chance = done.table["metric"].isin(MEASURED)
+    return replace(done, table=done.table[about_chance], held_out="repeats of the cross-validation")
+
+
+def _verdict(held_out: pd.DataFrame, champion: Bundle | None, customers: int) -> Verdict:
+    if held_out.empty:
+        reason = "one of the two outcomes is too rare to hold anything out; it stands unjudged"
+        return Verdict(MODEL, "champion" if champion is None else "challenger", reason, ())
+    if champion is None:
+        best = decide(held_out, MODEL, None)
+        return Verdict(MODEL, "champion", best.reason, best.gains)
+    verdict = decide(held_out, MODEL, SO_FAR)
+    before = champion.training["customers"]
+    if not verdict.gains and customers > before:
+        reason = f"it is the recipe of the champion, taught on {customers:,} customers instead of {before:,}"
+        return Verdict(MODEL, "champion", reason, ())
+    return verdict
+
+
+def _facts(
+    configuration: Configuration,
+    lesson: LabelledLesson,
+    recipe: LabelledForecaster,
+    frame: pd.DataFrame,
+    as_of: datetime,
+) -> dict[str, Any]:
+    project, came = configuration.project, lesson.came
+    told = recipe.predict(frame)
+    return {
+        "as_of": as_of.isoformat(),
+        "model": MODEL,
+        "seed": SEED,
+        "customers": len(came),
+        "snapshots": 1,
+        "labelled_rows": len(came),
+        "positive": lesson.outcome.positive,
+        "base_rate": float(came.mean()),
+        "churn_risk_grid": quantile_grid(told["churn_risk"].to_numpy()) if "churn_risk" in told else [],
+        "missing": {str(name): float(share) for name, share in frame.isna().mean().items()},
+        **_settings(configuration).model_dump(),
+        **{key: getattr(project, key) for key in ("setting", "currency", "time_zone")},
+    }
+
+
+def _settings(configuration: Configuration) -> ForecastSettings:
+    return configuration.section("forecast", ForecastSettings)
+
+
+def _doubts(recipe: LabelledForecaster) -> list[str]:
+    if recipe.weights_:
+        return []
+    return ["no column tells who has the outcome: everybody gets the base rate"]
+
+
+def _unfit(
+    champion: Bundle, configuration: Configuration, connection: duckdb.DuckDBPyConnection
+) -> str | None:
+    """Tell why the champion so far can score these data no more, and so is no rival."""
+    told = disagreement(champion, configuration)
+    if told:
+        return told
+    lacks = lacking(connection, champion.plan())
+    return f"needs {lacks}" if lacks else None
