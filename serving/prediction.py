@@ -16,6 +16,7 @@ from models.likelihood import Vector
 from models.live_forecaster import LiveForecaster
 from models.standing import confidence, percentile
 from serving.customer_history import ROWS, CustomerHistory
+from serving.labelled import labelled_standing
 from serving.problems import Problem, shown
 from serving.tables import SCHEMA
 
@@ -45,6 +46,7 @@ class Predictor:
         self._time_zone: str = training["time_zone"]
         self._horizon_days: int = training["horizon_days"]
         self._was_judged: bool = training["was_judged"]
+        self._value_basis = None if training["setting"] == "labelled" else "revenue"
         self._common = {
             "run_id": None,
             "model_version": model_version,
@@ -84,9 +86,11 @@ class Predictor:
         known = {} if forecast is None else forecast | self._standing(forecast, grid)
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
         row |= {name: known.get(name) for name in _FORECAST}
-        return row | {"value_basis": "revenue", "confidence": known.get("confidence")}
+        return row | {"value_basis": self._value_basis, "confidence": known.get("confidence")}
 
     def _standing(self, forecast: Mapping[str, float], grid: Vector) -> dict[str, Any]:
+        if "known_share" in forecast:
+            return labelled_standing(forecast, grid, was_judged=self._was_judged)
         orders, tenure, risk = (
             np.array([forecast[name]]) for name in ("orders", "tenure_days", "churn_risk")
         )

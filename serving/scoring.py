@@ -9,8 +9,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from features.batch import match_refunds, put_everybody_on_spine, workplace
+from features.batch import match_refunds, put_everybody_on_spine, put_on_spine, workplace
 from features.configuration import Configuration
+from features.contract import CUSTOMERS
 from features.coverage import lacking
 from features.errors import InputError
 from features.freshness import freshness
@@ -22,6 +23,7 @@ from models.bundle import Bundle
 from models.estimator import OUTPUTS
 from models.likelihood import Vector
 from models.standing import confidence, percentile, quantile_grid
+from serving.labelled import labelled_scores
 from serving.run_identity import run_id
 from serving.scores_file import write_scores
 from serving.settings import ServingSettings
@@ -76,9 +78,10 @@ class ScoringJob:
         self._check_bundle()
         project = self.configuration.project
         with workplace(project.workspace) as connection:
-            quality = stage(self.configuration, connection)
+            quality = stage(self.configuration, connection, attributes=self.bundle.plan().attributes)
             self._check_tables(connection)
-            freshness(connection, as_of=as_of, time_zone=project.time_zone, allow_stale=allow_stale)
+            if not self._is_labelled:
+                freshness(connection, as_of=as_of, time_zone=project.time_zone, allow_stale=allow_stale)
             run = self._named(quality, as_of)
             published = self.store.published(run.run_id)
             if published is None:
@@ -92,6 +95,10 @@ class ScoringJob:
         if published is None:  # last, since a run of the past may be pruned at once
             self.store.prune(keep=self.configuration.section("serving", ServingSettings).keep_runs)
         return run
+
+    @property
+    def _is_labelled(self) -> bool:
+        return not self.bundle.plan().reads_orders
 
     def _check_bundle(self) -> None:
         told = disagreement(self.bundle, self.configuration)
@@ -124,7 +131,7 @@ class ScoringJob:
             setting=training["setting"],
             horizon_days=training["horizon_days"],
             currency=training["currency"],
-            value_basis="revenue",
+            value_basis=None if self._is_labelled else "revenue",
             customers=0,
             preceding=preceding.run_id if preceding else None,
         )
@@ -132,10 +139,15 @@ class ScoringJob:
     def _score(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Scores:
         steps = self.bundle.steps("duckdb")
         match_refunds(connection, steps)
-        if put_everybody_on_spine(connection, cutoff) == 0:
+        if self._is_labelled:
+            put_on_spine(connection, f"SELECT customer_id FROM {CUSTOMERS.name}", cutoff)
+        elif put_everybody_on_spine(connection, cutoff) == 0:
             raise InputError("nobody is known before this as_of; give a later one with --as-of")
         reader = connection.sql(steps["features"]).to_arrow_reader(BATCH_ROWS)
         table = pa.Table.from_batches(list(self._forecast(reader))).sort_by("customer_id")
+        for field in SCHEMA:  # what does not apply is null
+            if field.name not in {*table.column_names, "churn_risk_percentile"}:
+                table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
         grid = quantile_grid(_numbers(table, "churn_risk"))
         ranks = percentile(grid, _numbers(table, "churn_risk"))
         table = table.append_column("churn_risk_percentile", pa.array(ranks, from_pandas=True))
@@ -144,6 +156,9 @@ class ScoringJob:
     def _forecast(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         estimator = self.bundle.estimator()
         training = self.bundle.training
+        if self._is_labelled:
+            yield from labelled_scores(self.bundle, reader)
+            return
         for batch in reader:
             columns = {name: _numbers(batch, name) for name in self.bundle.feature_names}
             ordered = ~np.isnan(columns["orders_all"])

@@ -63,6 +63,7 @@ SCORES = sa.Table(
     sa.Column("expected_value", sa.Double),
     sa.Column("clv", sa.Double),
     sa.Column("historic_value", sa.Double),
+    sa.Column("potential_score", sa.Double),
     sa.Column("confidence", sa.Text),
     sqlite_with_rowid=False,
 )

@@ -18,6 +18,7 @@ ADA = {
     "expected_value": 0.1 + 0.2,
     "clv": 1e-300,
     "historic_value": 1e15 + 0.125,
+    "potential_score": 99.5,
     "confidence": "A",
 }
 BOB = dict.fromkeys(ADA) | {"customer_id": 'Bob, "the\nbuilder" 陳', "churn_risk": 1.0}
@@ -95,6 +96,7 @@ def test_a_customer_is_a_row_of_the_output_table_in_its_order(store: Store) -> N
         ("expected_value", 0.1 + 0.2),
         ("clv", 1e-300),
         ("historic_value", 1e15 + 0.125),
+        ("potential_score", 99.5),
         ("value_basis", "revenue"),
         ("confidence", "A"),
     ]
