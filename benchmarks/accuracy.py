@@ -25,6 +25,7 @@ from features.instants import Cutoff, parse_as_of
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
+from models.curve import knots
 from training.evaluation import evaluate
 from training.history import History
 from training.holdout import forecasts
@@ -124,7 +125,7 @@ def shop(case: Case, data: Path) -> Iterator[History]:
                 horizon_days=case.horizon_days,
                 cutoff=Cutoff.at(case.as_of, "UTC"),
             )
-            yield History(connection, plan, "UTC")
+            yield History(connection, plan, "UTC", days=knots(case.horizon_days))
 
 
 def report(case: Case, history: History) -> None:

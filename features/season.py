@@ -27,11 +27,12 @@ def features(t: ir.Table) -> dict[str, ir.Value]:
     -------
     Per customer and `as_of`: ``orders_year_ago`` and ``spend_year_ago`` (in the window of the horizon's
     length that began 365 days before), ``season_share`` (part of all orders that fell into that season
-    of any year), ``as_of_month``.
+    of any year), ``as_of_month`` and ``as_of_day`` (days since 1970-01-01), which tell the snapshot.
     """
     return {
         "orders_year_ago": t.orders_year_ago,
         "spend_year_ago": t._spend_year_ago.cast("float64") / SCALE,
         "season_share": t._orders_in_season.cast("float64") / t.orders_all.nullif(0),
         "as_of_month": t.as_of_month,
+        "as_of_day": t.as_of_day,
     }

@@ -1,13 +1,15 @@
 """The rules that a forecaster has to beat, each a forecaster itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from models.estimator import Columns, ForecastEstimator, coherent, columns_of
+from models.curve import Curve
+from models.estimator import Columns, ForecastEstimator, columns_of
 from models.likelihood import Vector
+from models.spread import ValueSpread
 
 
 class OwnRate(ForecastEstimator):
@@ -19,23 +21,24 @@ class OwnRate(ForecastEstimator):
 
     kind = "own_rate"
 
-    def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:  # noqa: ARG002
-        """Learn nothing."""
+    def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
+        """Learn only how far values spread."""
+        self.spread_ = self._spread(frame, labels)
         return self
 
-    def forecast(self, columns: Columns) -> Columns:
+    def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
         """Forecast by the customer's past rate and mean order."""
-        orders = columns["orders_all"] / (columns["tenure_days"] + self.horizon_days) * self.horizon_days
-        value = orders * columns["spend_mean_order"]
-        clv = value * discounted_days(self.clv_days, self.discount_rate) / self.horizon_days
-        return coherent(churn_risk=np.exp(-orders), expected_orders=orders, expected_value=value, clv=clv)
+        at = np.array(self.knots if days is None else days, dtype=float)
+        orders = at[:, None] * columns["orders_all"] / (columns["tenure_days"] + self.horizon_days)
+        return Curve(at, np.exp(-orders), orders, orders * columns["spend_mean_order"]).coherent()
 
     def state(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
+        """Return how far values spread."""
+        return {"spread": self.spread_.state()}
 
-    def restore(self, state: Mapping[str, Any]) -> Self:  # noqa: ARG002
-        """Take up nothing."""
+    def restore(self, state: Mapping[str, Any]) -> Self:
+        """Take up how far values spread."""
+        self.spread_ = ValueSpread.restore(state["spread"])
         return self
 
 
@@ -45,48 +48,57 @@ class RecencyRule(ForecastEstimator):
     Attributes
     ----------
     groups_
-        Of those silent and of the others: ``churn_risk``, ``expected_orders``, ``expected_value``.
+        Of the others and of those silent: P(no order), orders and value by each knot, of shape (2, 3, k).
     """
 
     kind = "recency_rule"
 
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
-        """Learn the means of both groups from the rows with labels."""
-        known = labels["orders"].notna().to_numpy()
-        silent, labels = self._silent(columns_of(frame))[known], labels[known]
-        self.groups_ = [self._means(labels[silent == group]) for group in (False, True)]
+        """Learn the means of both groups from the labels; a knot not known yet continues the last."""
+        silent = self._silent(columns_of(frame))
+        means = [[_means(labels[silent == group], days) for days in self.knots] for group in (False, True)]
+        self.groups_ = _continued(np.array(means).transpose(0, 2, 1), np.array(self.knots, dtype=float))
+        self.spread_ = self._spread(frame, labels)
         return self
 
-    def forecast(self, columns: Columns) -> Columns:
-        """Forecast the mean of the customer's group."""
+    def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
+        """Forecast the means of the customer's group."""
+        at = np.array(self.knots if days is None else days, dtype=float)
+        places = [self.knots.index(int(day)) for day in at]
         silent = self._silent(columns).astype(int)
-        means = {name: np.array([group[name] for group in self.groups_])[silent] for name in self.groups_[0]}
-        flow = discounted_days(self.clv_days, self.discount_rate) / self.horizon_days
-        return coherent(**means, clv=means["expected_value"] * flow)
+        flows = self.groups_[:, :, places].transpose(1, 2, 0)[:, :, silent]
+        return Curve(at, *flows).coherent()
 
     def state(self) -> dict[str, Any]:
         """Return the means of both groups."""
-        return {"groups": self.groups_}
+        return {"groups": self.groups_.tolist(), "spread": self.spread_.state()}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take up the means of both groups."""
-        self.groups_ = list(state["groups"])
+        self.groups_ = np.array(state["groups"])
+        self.spread_ = ValueSpread.restore(state["spread"])
         return self
 
     def _silent(self, columns: Columns) -> Vector:
         return np.asarray(columns["recency_days"] > self.horizon_days)
 
-    @staticmethod
-    def _means(labels: pd.DataFrame) -> dict[str, float]:
-        """Take the means with one customer who did and one who did not come back added: no certainty."""
-        rows = len(labels)
-        return {
-            "churn_risk": float(((labels["orders"] == 0).sum() + 1) / (rows + 2)),
-            "expected_orders": float(labels["orders"].sum() / max(rows, 1)),
-            "expected_value": float(labels["value"].clip(lower=0).sum() / max(rows, 1)),
-        }
+
+def _means(labels: pd.DataFrame, days: int) -> tuple[float, float, float]:
+    """Take the means with one customer who did and one who did not come back added: no certainty."""
+    orders, value = labels[f"orders_{days}"].dropna(), labels[f"value_{days}"].dropna()
+    if orders.empty:
+        return (np.nan, np.nan, np.nan)
+    no_order = ((orders == 0).sum() + 1) / (len(orders) + 2)
+    return float(no_order), float(orders.mean()), float(value.clip(lower=0).mean())
 
 
-def discounted_days(days: int, rate: float) -> float:
-    """Return how many days of today's value a steady flow over so many days is worth."""
-    return float(((1.0 + rate) ** (-(np.arange(days) + 0.5) / 365.0)).sum())
+def _continued(flows: Vector, days: Vector) -> Vector:
+    """Let knots not known yet continue the last known: its mean hazard, orders and value a day."""
+    for group in flows:
+        known = np.flatnonzero(~np.isnan(group[0]))
+        last = known[-1] if known.size else 0
+        start = group[:, last] if known.size else np.array([0.5, 0.5, 0.0])
+        times = days[last + 1 :] / days[last]
+        group[:, last + 1 :] = [start[0] ** times, start[1] * times, start[2] * times]
+        group[:, last] = start
+    return flows

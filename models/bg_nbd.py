@@ -53,7 +53,7 @@ class BgNbd(PurchaseProcess):
         """P(the customer has not dropped out at `as_of`); 1 without a repeat order."""
         return np.asarray(expit(-_log_odds_gone(self._fitted, (frequency, recency_days, age_days))))
 
-    def _some_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float) -> Vector:
+    def _some_if_alive(self, frequency: Vector, age_days: Vector, horizon_days: Vector) -> Vector:
         """P(an order in the horizon) of a customer alive at `as_of`."""
         r, alpha, _, _ = self._fitted
         return np.asarray(-np.expm1(-(r + frequency) * np.log1p(horizon_days / (alpha + age_days))))

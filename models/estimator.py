@@ -1,28 +1,40 @@
 """What every forecaster is: a scikit-learn estimator that learns, forecasts and turns into plain data."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from models.curve import Curve, knots
 from models.likelihood import Vector
+from models.spread import ValueSpread
 
 Columns = Mapping[str, Vector]
 """Features or forecasts by name: arrays of one length."""
 
-OUTPUTS = ("churn_risk", "expected_orders", "expected_value", "clv")
+OUTPUTS = (
+    "churn_risk",
+    "expected_orders",
+    "expected_value",
+    "value_low",
+    "value_high",
+    "clv",
+    "next_order_days",
+)
+CALENDAR = "as_of_day"
+"""The feature that tells a row's snapshot: the day of its `as_of`, days since 1970-01-01."""
 
 
 class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """Forecast what each customer does in the horizon.
 
-    A frame to forecast from holds one row per customer, the features of a feature plan. A frame to learn
-    from holds one row per customer and snapshot, with ``snapshot``, a whole number that grows with time.
-    Labels hold one row per row of that frame: ``orders`` and ``value`` in the horizon, NaN where they are
-    not known yet.
+    A frame holds one row per customer, and to learn from one per customer and snapshot: the features of a
+    feature plan, of which ``as_of_day`` tells the snapshot; the latest is the present. Labels hold one row
+    per row of that frame: ``orders_{d}`` and ``value_{d}`` in the d days after `as_of` for every d of
+    `knots`, NaN where they are not known yet.
 
     Parameters
     ----------
@@ -32,31 +44,82 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         The days after `as_of` that ``clv`` is about.
     discount_rate
         By which ``clv`` discounts, per year.
+
+    Attributes
+    ----------
+    spread_
+        How far values lie from what was expected.
     """
 
     kind: ClassVar[str]
     """The name of the estimator in bundles and tables."""
+
+    spread_: ValueSpread
 
     def __init__(self, *, horizon_days: int = 90, clv_days: int = 365, discount_rate: float = 0.10) -> None:
         self.horizon_days = horizon_days
         self.clv_days = clv_days
         self.discount_rate = discount_rate
 
+    @property
+    def knots(self) -> tuple[int, ...]:
+        """The days after `as_of` that the estimator learns and forecasts, in order."""
+        return knots(self.horizon_days, self.clv_days)
+
     @abstractmethod
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
         """Learn from snapshots."""
 
     @abstractmethod
+    def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
+        """Forecast from features by name, each of shape (n,), at some of `knots`; without `days` at all."""
+
     def forecast(self, columns: Columns) -> Columns:
         """Forecast from features by name, each of shape (n,): `OUTPUTS` by name, each of shape (n,)."""
+        curve = self.curve(columns)
+        horizon = self.knots.index(self.horizon_days)
+        churn_risk, value = curve.no_order[horizon], curve.value[horizon]
+        low, high = self.spread_.interval(churn_risk, value)
+        return {
+            "churn_risk": churn_risk,
+            "expected_orders": curve.orders[horizon],
+            "expected_value": value,
+            "value_low": low,
+            "value_high": high,
+            "clv": curve.discounted_value(until=self.clv_days, rate=self.discount_rate),
+            "next_order_days": curve.median_day(),
+        }
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Forecast: one row per row of the frame, with the columns of `OUTPUTS`.
+    def predict(self, frame: pd.DataFrame, *, horizon_days: Sequence[int] | None = None) -> pd.DataFrame:
+        """Forecast each row of a frame.
 
+        Parameters
+        ----------
+        horizon_days
+            Days from 7 to the last of `knots`; without any, the forecast is about the horizon.
+
+        Returns
+        -------
+        Without `horizon_days` one row per row of the frame, with the columns of `OUTPUTS`:
         ``churn_risk`` is P(no order in the horizon); ``expected_orders`` counts order days;
-        ``expected_value`` and ``clv`` are in the frame's unit of money and never negative.
+        ``expected_value`` and ``clv`` are in the frame's unit of money and never negative;
+        ``value_low`` and ``value_high`` are the 10% and 90% quantiles of the value;
+        ``next_order_days`` is the median time to the next order, NaN where it lies beyond the knots.
+        With `horizon_days` one row per row and horizon, horizons in turn: ``days``, ``churn_risk``,
+        ``expected_orders``, ``expected_value``.
         """
-        return pd.DataFrame(self.forecast(columns_of(frame)), index=frame.index)
+        columns = columns_of(frame)
+        if horizon_days is None:
+            return pd.DataFrame(self.forecast(columns), index=frame.index)
+        curve = self.curve(columns).at(horizon_days)
+        parts = [
+            pd.DataFrame(
+                {"days": days, "churn_risk": risk, "expected_orders": orders, "expected_value": value},
+                index=frame.index,
+            )
+            for days, risk, orders, value in zip(horizon_days, *curve[1:], strict=True)
+        ]
+        return pd.concat(parts)
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -66,20 +129,16 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take up what was learnt from plain data."""
 
+    def _spread(self, frame: pd.DataFrame, labels: pd.DataFrame | None) -> ValueSpread:
+        """Compare what is forecast for the labelled rows with what came."""
+        if labels is None:
+            return ValueSpread()
+        value = labels[f"value_{self.horizon_days}"].to_numpy()
+        known = ~np.isnan(value)
+        curve = self.curve(columns_of(frame[known]), days=[self.horizon_days])
+        return ValueSpread().fit(curve.no_order[0], curve.value[0], value[known])
+
 
 def columns_of(frame: pd.DataFrame) -> Columns:
     """Return a frame as arrays by name."""
     return {str(name): frame[name].to_numpy(dtype=float) for name in frame.columns}
-
-
-def coherent(
-    *, churn_risk: Vector, expected_orders: Vector, expected_value: Vector, clv: Vector
-) -> dict[str, Vector]:
-    """Put a forecast together: a risk within [0, 1], nothing negative, at least 1 - risk orders."""
-    churn_risk = np.clip(churn_risk, 0.0, 1.0)
-    return {
-        "churn_risk": churn_risk,
-        "expected_orders": np.maximum(expected_orders, 1.0 - churn_risk),
-        "expected_value": np.maximum(expected_value, 0.0),
-        "clv": np.maximum(clv, 0.0),
-    }

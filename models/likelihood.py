@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 Vector = NDArray[np.float64]
 Rows = tuple[Vector, ...]
@@ -121,14 +122,15 @@ def _climb(terms: Terms, rows: Rows, weights: Vector, usual: Vector, spread: flo
         return float(value) / total, (pull - parameters * (slopes @ weights)) / total
 
     limits = list(zip(centre - REACH, centre + REACH, strict=True))
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=limits,
-        options={"maxiter": 500, "ftol": 1e-13, "gtol": FLAT / 100},
-    )
+    with threadpool_limits(1, user_api="blas"):  # its threads take longer to wake than these sums take
+        found = minimize(
+            loss,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=limits,
+            options={"maxiter": 500, "ftol": 1e-13, "gtol": FLAT / 100},
+        )
     return _Climb(
         logs=found.x,
         loss=float(found.fun),

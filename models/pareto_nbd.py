@@ -49,7 +49,7 @@ class ParetoNbd(PurchaseProcess):
             answer[part] = silence.survived
         return answer
 
-    def _some_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float) -> Vector:
+    def _some_if_alive(self, frequency: Vector, age_days: Vector, horizon_days: Vector) -> Vector:
         """P(an order in the horizon) of a customer alive at `as_of`.
 
         No order is a silence that long under the rates updated by the history, so the integral is that of
@@ -59,8 +59,8 @@ class ParetoNbd(PurchaseProcess):
         silent = np.empty(np.shape(frequency))
         for part in _chunks(silent.size):
             shape, since = r + frequency[part], age_days[part]
-            now, then = np.zeros(since.size), np.full(since.size, horizon_days)
-            silence = _silence(shape, alpha + since, s, beta + since, now, then)
+            now = np.zeros(since.size)
+            silence = _silence(shape, alpha + since, s, beta + since, now, horizon_days[part])
             scale = shape * np.log(alpha + since) + s * np.log(beta + since)
             silent[part] = np.exp(np.minimum(scale + silence.log_likelihood, 0.0))
         return 1.0 - silent

@@ -1,20 +1,21 @@
 """The purchase process alone: a forecast from order days and order values, without a label."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from models.bg_nbd import BgNbd
-from models.estimator import Columns, ForecastEstimator, coherent, columns_of
+from models.curve import Curve
+from models.estimator import CALENDAR, Columns, ForecastEstimator, columns_of
 from models.gamma_gamma import GammaGamma
 from models.likelihood import Vector
 from models.pareto_nbd import ParetoNbd
 from models.purchase_process import PurchaseProcess
+from models.spread import ValueSpread
 
 PROCESSES: dict[str, type[PurchaseProcess]] = {"pareto_nbd": ParetoNbd, "bg_nbd": BgNbd}
-QUARTER_DAYS = 91
 
 
 class History(NamedTuple):
@@ -29,6 +30,18 @@ def history(columns: Columns) -> History:
     """Read histories from features; the age ends with the last whole day, the day before `as_of`."""
     age = np.maximum(columns["tenure_days"] - 1.0, columns["span_days"])
     return History(columns["orders_all"] - 1.0, columns["span_days"], age)
+
+
+class Described(NamedTuple):
+    """What a process says of n customers.
+
+    ``alive``: P(not dropped out at `as_of`), and the expected ``order_value``, each of shape (n,), and the
+    curve.
+    """
+
+    alive: Vector
+    order_value: Vector
+    curve: Curve
 
 
 class PurchaseForecaster(ForecastEstimator):
@@ -63,64 +76,47 @@ class PurchaseForecaster(ForecastEstimator):
         self.process = process
 
     def fit(
-        self,
-        frame: pd.DataFrame,
-        labels: pd.DataFrame | None = None,  # noqa: ARG002
-        *,
-        near: Self | None = None,
+        self, frame: pd.DataFrame, labels: pd.DataFrame | None = None, *, near: Self | None = None
     ) -> Self:
-        """Fit to the latest snapshot of the frame, without labels; sooner from a similar fit."""
-        latest = columns_of(frame[frame["snapshot"] == frame["snapshot"].max()])
+        """Fit to the latest snapshot of the frame; labels only tell how far values spread.
+
+        Parameters
+        ----------
+        near
+            A forecaster fitted to similar customers, from which the search is short.
+        """
+        latest = columns_of(frame[frame[CALENDAR] == frame[CALENDAR].max()])
         process, order_value = (None, None) if near is None else (near.process_, near.order_value_)
         self.process_ = PROCESSES[self.process]().fit(*history(latest), near=process)
         self.order_value_ = GammaGamma().fit(
             latest["orders_all"], latest["spend_mean_order"], near=order_value
         )
+        self.spread_ = self._spread(frame, labels)
         return self
 
-    def forecast(self, columns: Columns) -> Columns:
+    def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
         """Forecast from the fitted process."""
-        described = self.describe(columns)
-        return coherent(
-            churn_risk=described["process_no_order"],
-            expected_orders=described["process_orders"],
-            expected_value=described["process_value"],
-            clv=described["process_value"] * self.clv_ratio(columns),
-        )
+        return self.describe(columns, days=days).curve
 
-    def describe(self, columns: Columns) -> dict[str, Vector]:
-        """Describe customers by the process: what trees learn from beside behaviour."""
-        outlook = self.process_.outlook(*history(columns), horizon_days=self.horizon_days)
+    def describe(self, columns: Columns, *, days: Sequence[int] | None = None) -> "Described":
+        """Describe customers by the process: the curve, and what trees learn from beside behaviour."""
+        at = np.array(self.knots if days is None else days, dtype=float)
+        outlook = self.process_.outlook(*history(columns), horizon_days=at[:, None])
         order_value = self.order_value_.expected_value(columns["orders_all"], columns["spend_mean_order"])
-        return {
-            "process_alive": outlook.alive,
-            "process_no_order": outlook.no_order,
-            "process_orders": outlook.expected_orders,
-            "process_order_value": order_value,
-            "process_value": outlook.expected_orders * order_value,
-        }
-
-    def clv_ratio(self, columns: Columns) -> Vector:
-        """Return the discounted orders until `clv_days` over the orders in the horizon, of shape (n,).
-
-        Orders are discounted by the middle of their quarter after `as_of`. Whether the customer is alive
-        bears on both alike.
-        """
-        frequency, _, age = history(columns)
-        ends = np.append(np.arange(QUARTER_DAYS, self.clv_days, QUARTER_DAYS), self.clv_days)
-        horizons = np.append(ends, self.horizon_days)[:, None]
-        *reached, in_horizon = self.process_.orders_if_alive(frequency, age, horizon_days=horizons)
-        quarterly = np.diff(np.vstack([np.zeros_like(in_horizon), *reached]), axis=0)
-        middles = ends - np.diff(np.append(0.0, ends)) / 2
-        discounted = (1.0 + self.discount_rate) ** (-middles / 365.0) @ quarterly
-        return np.asarray(discounted / np.maximum(in_horizon, np.finfo(float).tiny))
+        curve = Curve(at, outlook.no_order, outlook.expected_orders, outlook.expected_orders * order_value)
+        return Described(outlook.alive, order_value, curve.coherent())
 
     def state(self) -> dict[str, Any]:
         """Return the parameters of the process and of the order values."""
-        return {"process": self.process_.parameters_, "order_value": self.order_value_.parameters_}
+        return {
+            "process": self.process_.parameters_,
+            "order_value": self.order_value_.parameters_,
+            "spread": self.spread_.state(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take up fitted parameters."""
         self.process_ = PROCESSES[self.process].from_parameters(state["process"])
         self.order_value_ = GammaGamma.from_parameters(state["order_value"])
+        self.spread_ = ValueSpread.restore(state["spread"])
         return self

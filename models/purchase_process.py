@@ -14,7 +14,7 @@ YEAR_DAYS = 365.0
 
 
 class Outlook(NamedTuple):
-    """What a process says of each customer at one horizon; each of shape (n,)."""
+    """What a process says of each customer; at one horizon each of shape (n,)."""
 
     alive: Vector
     no_order: Vector
@@ -90,11 +90,16 @@ class PurchaseProcess(ABC):
         """P(the customer has not dropped out at `as_of`)."""
 
     def outlook(
-        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float
+        self, frequency: Vector, recency_days: Vector, age_days: Vector, *, horizon_days: float | Vector
     ) -> Outlook:
-        """Give all three answers at the price of one and a half."""
+        """Give all three answers at the price of one and a half.
+
+        Horizons of shape (k, 1) give ``no_order`` and ``expected_orders`` of shape (k, n).
+        """
         alive = self.alive(frequency, recency_days, age_days)
-        some = self._some_if_alive(frequency, age_days, horizon_days=horizon_days)
+        whole = np.broadcast_shapes(np.shape(horizon_days), np.shape(alive))
+        each = (np.broadcast_to(part, whole).ravel() for part in (frequency, age_days, horizon_days))
+        some = self._some_if_alive(*each).reshape(whole)
         orders = self.orders_if_alive(frequency, age_days, horizon_days=horizon_days)
         return Outlook(alive, 1.0 - alive * some, orders * alive)
 
@@ -111,8 +116,8 @@ class PurchaseProcess(ABC):
         return self.outlook(frequency, recency_days, age_days, horizon_days=horizon_days).expected_orders
 
     @abstractmethod
-    def _some_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float) -> Vector:
-        """P(an order in the `horizon_days` after `as_of`) of a customer alive at `as_of`."""
+    def _some_if_alive(self, frequency: Vector, age_days: Vector, horizon_days: Vector) -> Vector:
+        """P(an order in the own `horizon_days` after `as_of`) of a customer alive at `as_of`."""
 
     @abstractmethod
     def orders_if_alive(self, frequency: Vector, age_days: Vector, *, horizon_days: float | Vector) -> Vector:

@@ -1,53 +1,47 @@
-"""Gradient-boosted trees, taught on rolling snapshots, averaged with the purchase process."""
+"""The purchase process and boosted trees together, on the level that the shop is going to have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import expit
 
-from models.estimator import Columns, ForecastEstimator, coherent, columns_of
+from models.behaviour import FIRST_KNOT_DAYS, SETTLED_DAYS, Behaviour, Capacity
+from models.blend import Blend, Outcome, outcome
+from models.curve import Curve
+from models.estimator import CALENDAR, Columns, ForecastEstimator
+from models.level import PARTS, ShopLevel
 from models.likelihood import Vector
 from models.purchase_forecaster import PurchaseForecaster
+from models.snapshots import Snapshot, inputs, snapshots
+from models.spread import ValueSpread
 
-YEAR_DAYS = 365
-CERTAIN = 1e-6
-OBJECTIVES: dict[str, dict[str, Any]] = {
-    "churn": {"objective": "binary"},
-    "orders": {"objective": "poisson"},
-    "value": {"objective": "tweedie", "tweedie_variance_power": 1.5},
-}
-"""Tweedie: a Poisson number of orders of gamma value (Jorgensen 1987); its power as in the evaluation."""
+TARGETS = ("no_order", "value")
+ORIGINS = 3
+"""At which trees taught on what was known before are compared with what came."""
 
 
 class TreeForecaster(ForecastEstimator):
-    """Forecast by the mean of trees and purchase process: of churn in log-odds, of orders and value as is.
+    """Forecast by the purchase process, what behaviour adds to it, and the level of the whole shop.
 
-    The trees learn from behaviour and from what the process says of each customer; the process is
-    fitted per snapshot, on what was known then, and a later prediction uses that of the latest. The two
-    err apart: trees misjudge a shop whose level moved since their snapshots, the process its behaviour
-    (combination of forecasts: Bates and Granger 1969). The month of `as_of` is an input only once a
-    snapshot of a year before had two horizons of history behind it; else it would only tell that the
-    shop was young.
+    `Behaviour` are boosted trees taught on rolling snapshots with the process as their start; the `Blend`
+    weighs both by how they did at past origins; the `ShopLevel` follows the season and the usual error of
+    the process. Without a snapshot that can teach, the process stands alone.
 
     Parameters
     ----------
-    rounds, leaves, learning_rate
-        Of the boosted trees: small ones, which can be explained.
-    seed
-        Of the sampling of rows and features; the same data and seed give the same trees.
+    rounds, leaves, learning_rate, seed
+        As of `Capacity`.
 
     Attributes
     ----------
-    feature_names_
-        The inputs of the trees in order: those of the frame, then those of the process.
     process_
-        The purchase process of the latest snapshot.
-    boosters_
-        One model each for churn, orders and value.
+        The purchase process of the present snapshot.
+    behaviour_, blend_, level_
+        What behaviour adds to it, how both are weighted, and the level of the shop.
     """
 
     kind = "trees"
@@ -58,9 +52,9 @@ class TreeForecaster(ForecastEstimator):
         horizon_days: int = 90,
         clv_days: int = 365,
         discount_rate: float = 0.10,
-        rounds: int = 200,
+        rounds: int = 100,
         leaves: int = 8,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.06,
         seed: int = 0,
     ) -> None:
         super().__init__(horizon_days=horizon_days, clv_days=clv_days, discount_rate=discount_rate)
@@ -70,59 +64,61 @@ class TreeForecaster(ForecastEstimator):
         self.seed = seed
 
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
-        """Learn from the snapshots with labels; the process is also fitted to the latest without."""
-        inputs = self._described(frame)
-        known = labels["orders"].notna().to_numpy()
-        oldest = inputs["tenure_days"].max()
-        untaught = [] if oldest >= YEAR_DAYS + 2 * self.horizon_days else ["as_of_month"]
-        self.feature_names_ = [name for name in inputs.columns if name not in untaught]
-        targets = {
-            "churn": (labels["orders"] == 0).to_numpy(dtype=float)[known],
-            "orders": labels["orders"].to_numpy()[known],
-            "value": labels["value"].clip(lower=0).to_numpy()[known],
-        }
-        matrix = inputs.loc[known, self.feature_names_].to_numpy(dtype=float)
+        """Learn from the snapshots whose labels are known by any knot; the latest one is the present."""
+        *past, present = snapshots(frame, labels, self._process())
+        self.process_ = present.process
+        self.level_ = ShopLevel().fit(past, self.knots)
+        names = list(inputs(present.columns, present.described, knot=0))
+        origins = self._origins(past, present.day)
+        days = [*(origin.day for origin in origins), present.day]
         with ThreadPoolExecutor() as pool:  # one thread a model: LightGBM's own stall on a shared machine
-            fitted = pool.map(lambda name: self._boost(name, matrix, targets[name]), targets)
-            self.boosters_ = dict(zip(targets, fitted, strict=True))
+            *tried, self.behaviour_ = pool.map(lambda day: self._taught(names, past, day), days)
+        seen = [
+            _Seen(origin, self._longest(origin), trees.margins(origin.columns, origin.described), trees.rows_)
+            for origin, trees in zip(origins, tried, strict=True)
+            if trees.rows_
+        ]
+        self._weigh(seen)
         return self
 
-    def forecast(self, columns: Columns) -> Columns:
-        """Forecast from both; CLV continues the value by the course of the process."""
-        inputs = self._inputs(self.process_, columns)
-        matrix = np.array([inputs[name] for name in self.feature_names_]).T
-        churn, orders, value = (np.asarray(self.boosters_[name].predict(matrix)) for name in OBJECTIVES)
-        value = (value + inputs["process_value"]) / 2
-        return coherent(
-            churn_risk=expit((_log_odds(churn) + _log_odds(inputs["process_no_order"])) / 2),
-            expected_orders=(orders + inputs["process_orders"]) / 2,
-            expected_value=value,
-            clv=value * self.process_.clv_ratio(columns),
-        )
+    def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
+        """Forecast from process, behaviour and level."""
+        described = self.process_.describe(columns)
+        behaviour = self.behaviour_.margins(columns, described)
+        level = {part: self.level_.at(part, columns[CALENDAR], knots=len(self.knots)) for part in PARTS}
+        curve = self.blend_.curve(described, behaviour, level)
+        places = [self.knots.index(day) for day in days or self.knots]
+        return Curve(*(part[places] for part in curve))
 
     def importance(self) -> pd.Series:
-        """Return each input's share of the total gain of the churn and value trees, largest first."""
-        gains = sum(
-            self.boosters_[name].feature_importance("gain")
-            / max(self.boosters_[name].feature_importance("gain").sum(), 1e-12)
-            for name in ("churn", "value")
-        )
-        shares = pd.Series(np.asarray(gains) / 2, index=self.feature_names_, name="share_of_gain")
-        return shares.sort_values(ascending=False)
+        """Return each input's share of the total gain of the trees, largest first."""
+        gains = [booster.feature_importance("gain") for booster in self.behaviour_.boosters_.values()]
+        shares = [gain / max(gain.sum(), 1e-12) for gain in gains] or [np.zeros(len(self.behaviour_.names))]
+        series = pd.Series(np.mean(shares, axis=0), index=self.behaviour_.names, name="share_of_gain")
+        return series.sort_values(ascending=False)
 
     def state(self) -> dict[str, Any]:
-        """Return the feature names, the process and the trees as LightGBM's text."""
+        """Return what was learnt, the trees as LightGBM's text."""
+        trees = self.behaviour_.boosters_
         return {
-            "feature_names": self.feature_names_,
+            "feature_names": self.behaviour_.names,
             "process": self.process_.state(),
-            "boosters": {name: booster.model_to_string() for name, booster in self.boosters_.items()},
+            "boosters": {target: booster.model_to_string() for target, booster in trees.items()},
+            "weights": {target: weights.tolist() for target, weights in self.blend_.weights_.items()},
+            "level": self.level_.state(),
+            "spread": self.spread_.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take up feature names, process and trees."""
-        self.feature_names_ = list(state["feature_names"])
+        """Take up what was learnt."""
         self.process_ = self._process().restore(state["process"])
-        self.boosters_ = {name: lgb.Booster(model_str=text) for name, text in state["boosters"].items()}
+        self.behaviour_ = Behaviour(state["feature_names"], horizon=self._horizon)
+        for target, text in state.get("boosters", {}).items():
+            self.behaviour_.boosters_[target] = lgb.Booster(model_str=text)
+        self.blend_ = Blend()
+        self.blend_.weights_ = {target: np.array(weights) for target, weights in state["weights"].items()}
+        self.level_ = ShopLevel.restore(state["level"])
+        self.spread_ = ValueSpread.restore(state["spread"])
         return self
 
     def _process(self) -> PurchaseForecaster:
@@ -130,39 +126,56 @@ class TreeForecaster(ForecastEstimator):
             horizon_days=self.horizon_days, clv_days=self.clv_days, discount_rate=self.discount_rate
         )
 
-    def _described(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Fit the process to each snapshot, oldest first, and describe its rows by it."""
-        parts, process = [], None
-        for _, rows in frame.groupby("snapshot"):
-            process = self._process().fit(rows, near=process)
-            columns = columns_of(rows.drop(columns="snapshot"))
-            parts.append(pd.DataFrame(self._inputs(process, columns), index=rows.index))
-            self.process_ = process
-        return pd.concat(parts).loc[frame.index]
+    @property
+    def _horizon(self) -> int:
+        return self.knots.index(self.horizon_days)
 
-    @staticmethod
-    def _inputs(process: PurchaseForecaster, columns: Columns) -> dict[str, Vector]:
-        return {**columns, **process.describe(columns)}
+    def _longest(self, origin: Snapshot) -> int:
+        return max(place for place in range(self._horizon + 1) if origin.is_known(place))
 
-    def _boost(self, name: str, matrix: Vector, target: Vector) -> lgb.Booster:
-        settings = {
-            "num_leaves": self.leaves,
-            "learning_rate": self.learning_rate,
-            "min_child_samples": int(np.clip(len(target) // 300, 20, 200)),
-            "feature_fraction": 0.3,
-            "bagging_fraction": 0.7,
-            "bagging_freq": 1,
-            "lambda_l2": 10.0,
-            "max_bin": 127,
-            "seed": self.seed,
-            "deterministic": True,
-            "force_col_wise": True,
-            "num_threads": 1,
-            "verbose": -1,
+    def _origins(self, past: Sequence[Snapshot], present: float) -> list[Snapshot]:
+        """Choose up to three snapshots with something to learn from before, and much known after.
+
+        They lie one, two and three horizons back from the present; where history is too short for that, at
+        the shorter knots, the longest first.
+        """
+        whole = [self.horizon_days * number for number in range(1, ORIGINS + 1)]
+        parts = [days for days in reversed(self.knots[: self._horizon]) if days >= FIRST_KNOT_DAYS]
+        settled = [one for one in past if one.history_days >= SETTLED_DAYS + FIRST_KNOT_DAYS]
+        chosen: dict[float, Snapshot] = {}
+        for back in (*whole, *parts):
+            for origin in [one for one in settled if one.day + back <= present][-1:]:
+                chosen.setdefault(origin.day, origin)
+        return list(chosen.values())[:ORIGINS]
+
+    def _taught(self, names: Sequence[str], past: Sequence[Snapshot], day: float) -> Behaviour:
+        capacity = Capacity(self.rounds, self.leaves, self.learning_rate, self.seed)
+        return Behaviour(names, horizon=self._horizon).fit(past, self.knots, capacity, day=day)
+
+    def _weigh(self, seen: "Sequence[_Seen]") -> None:
+        """Learn the weights from what was seen at the origins, and then how far values lay from them."""
+        outcomes = {
+            target: [one.outcome(target, self.behaviour_.rows_) for one in seen] for target in TARGETS
         }
-        data = lgb.Dataset(matrix, target, feature_name=self.feature_names_, free_raw_data=True)
-        return lgb.train(settings | OBJECTIVES[name], data, self.rounds)
+        self.blend_ = Blend().fit(outcomes)
+        self.spread_ = ValueSpread()
+        if seen:
+            risk, value = (
+                np.concatenate([self.blend_.add(target, *one[:3]) for one in outcomes[target]])
+                for target in TARGETS
+            )
+            came = np.concatenate([one.origin.value[one.knot] for one in seen])
+            self.spread_.fit(expit(risk), np.exp(value), came)
 
 
-def _log_odds(probability: Vector) -> Vector:
-    return np.asarray(logit(np.clip(probability, CERTAIN, 1 - CERTAIN)))
+class _Seen(NamedTuple):
+    """An origin, the place of the longest knot known of it, and what trees taught before it said."""
+
+    origin: Snapshot
+    knot: int
+    behaviour: Mapping[str, Vector]
+    rows: int
+
+    def outcome(self, target: str, rows_now: int) -> Outcome:
+        trust = min(self.rows / max(rows_now, 1), 1.0) ** 2
+        return outcome(target, self.origin, self.knot, self.behaviour[target], trust=trust)

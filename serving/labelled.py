@@ -31,9 +31,11 @@ def labelled_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
         )
 
 
-def labelled_standing(forecast: Mapping[str, float], grid: Vector, *, was_judged: bool) -> dict[str, Any]:
+def labelled_standing(
+    forecast: Mapping[str, float | None], grid: Vector, *, was_judged: bool
+) -> dict[str, Any]:
     """Return the percentile of a risk (null for a conversion), and the grade of a forecast."""
-    grades = confidence_by_share(np.array([forecast["known_share"]]), was_judged=was_judged)
+    grades = confidence_by_share(np.array([forecast["known_share"]], dtype=float), was_judged=was_judged)
     has_rank = "churn_risk" in forecast and grid.size
-    rank = float(percentile(grid, np.array([forecast["churn_risk"]]))[0]) if has_rank else None
+    rank = float(percentile(grid, np.array([forecast["churn_risk"]], dtype=float))[0]) if has_rank else None
     return {"churn_risk_percentile": rank, "confidence": grades[0]}

@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from features.attributes import Attribute
 from features.contract import CUSTOMERS, TABLES, Kind
-from features.instants import Cutoff
+from features.instants import EPOCH, Cutoff
 from features.records import Row, canonical_rows
 from models.bundle import Bundle
 from models.likelihood import Vector
@@ -86,13 +86,14 @@ class Predictor:
         known = {} if forecast is None else forecast | self._standing(forecast, grid)
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
         row |= {name: known.get(name) for name in _FORECAST}
+        row["next_order_date"] = _date(cutoff, known.get("next_order_days"))
         return row | {"value_basis": self._value_basis, "confidence": known.get("confidence")}
 
-    def _standing(self, forecast: Mapping[str, float], grid: Vector) -> dict[str, Any]:
+    def _standing(self, forecast: Mapping[str, float | None], grid: Vector) -> dict[str, Any]:
         if "known_share" in forecast:
             return labelled_standing(forecast, grid, was_judged=self._was_judged)
         orders, tenure, risk = (
-            np.array([forecast[name]]) for name in ("orders", "tenure_days", "churn_risk")
+            np.array([forecast[name]], dtype=float) for name in ("orders", "tenure_days", "churn_risk")
         )
         grades = confidence(orders, tenure, horizon_days=self._horizon_days, was_judged=self._was_judged)
         rank = float(percentile(grid, risk)[0]) if grid.size else None
@@ -109,6 +110,10 @@ class Predictor:
         record = customer.__dict__ | {each.name: _checked(each, told.get(each.name)) for each in wanted}
         rows["customers"] = canonical_rows(CUSTOMERS, [record], self._time_zone, attributes=wanted)
         return rows
+
+
+def _date(cutoff: Cutoff, days: float | None) -> date | None:
+    return None if days is None else (EPOCH + timedelta(days=cutoff.day + int(days))).date()
 
 
 def _checked(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatever the request says

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.batch import match_refunds, put_everybody_on_spine, put_on_spine, workplace
 from features.configuration import Configuration
@@ -144,7 +145,7 @@ class ScoringJob:
         elif put_everybody_on_spine(connection, cutoff) == 0:
             raise InputError("nobody is known before this as_of; give a later one with --as-of")
         reader = connection.sql(steps["features"]).to_arrow_reader(BATCH_ROWS)
-        table = pa.Table.from_batches(list(self._forecast(reader))).sort_by("customer_id")
+        table = pa.Table.from_batches(list(self._forecast(reader, cutoff))).sort_by("customer_id")
         for field in SCHEMA:  # what does not apply is null
             if field.name not in {*table.column_names, "churn_risk_percentile"}:
                 table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
@@ -153,7 +154,7 @@ class ScoringJob:
         table = table.append_column("churn_risk_percentile", pa.array(ranks, from_pandas=True))
         return Scores(table.select(SCHEMA.names).cast(SCHEMA), grid)
 
-    def _forecast(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    def _forecast(self, reader: pa.RecordBatchReader, cutoff: Cutoff) -> Iterator[pa.RecordBatch]:
         estimator = self.bundle.estimator()
         training = self.bundle.training
         if self._is_labelled:
@@ -172,7 +173,8 @@ class ScoringJob:
             yield pa.record_batch(
                 {
                     "customer_id": batch["customer_id"],
-                    **{name: _where(ordered, outputs[name]) for name in OUTPUTS},
+                    **{name: _where(ordered, outputs[name]) for name in OUTPUTS if name in SCHEMA.names},
+                    "next_order_date": _dates(_where(ordered, cutoff.day + outputs["next_order_days"])),
                     "historic_value": pa.array(columns["spend_all"], from_pandas=True),
                     "confidence": pa.array(grades, pa.string()),
                 }
@@ -187,3 +189,7 @@ def _where(present: Vector, values: Vector) -> pa.Array:
     full = np.full(len(present), np.nan)
     full[present] = values
     return pa.array(full, from_pandas=True)
+
+
+def _dates(days: pa.Array) -> pa.Array:
+    return pc.floor(days).cast(pa.int32()).cast(pa.date32())

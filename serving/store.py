@@ -240,11 +240,15 @@ def _insert(connection: sa.Connection, batches: Iterator[pa.RecordBatch]) -> int
     cursor = connection.connection.cursor()
     rows = 0
     for batch in batches:
-        cursor.executemany(
-            statement, list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-        )
+        cursor.executemany(statement, list(zip(*map(_plain, batch.columns), strict=True)))
         rows += batch.num_rows
     return rows
+
+
+def _plain(column: pa.Array) -> list[Any]:
+    """Return values as SQLite holds them: days as ISO text."""
+    is_day = pa.types.is_date(column.type)
+    return list((column.cast(pa.string()) if is_day else column).to_pylist())
 
 
 def _copy(connection: sa.Connection, batches: Iterator[pa.RecordBatch]) -> int:

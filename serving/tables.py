@@ -61,18 +61,18 @@ SCORES = sa.Table(
     sa.Column("churn_risk_percentile", sa.Double),
     sa.Column("expected_orders", sa.Double),
     sa.Column("expected_value", sa.Double),
+    sa.Column("value_low", sa.Double),
+    sa.Column("value_high", sa.Double),
     sa.Column("clv", sa.Double),
     sa.Column("historic_value", sa.Double),
+    sa.Column("next_order_date", sa.Date),
     sa.Column("potential_score", sa.Double),
     sa.Column("confidence", sa.Text),
     sqlite_with_rowid=False,
 )
+_TYPES = {sa.Double: pa.float64(), sa.Date: pa.date32(), sa.Text: pa.string()}
 SCHEMA = pa.schema(
-    [
-        (column.name, pa.float64() if isinstance(column.type, sa.Double) else pa.string())
-        for column in SCORES.columns
-        if column.name != "run_key"
-    ]
+    [(column.name, _TYPES[type(column.type)]) for column in SCORES.columns if column.name != "run_key"]
 )
 """The columns of a run's scores, in order; those common to the whole run stand in `Run`."""
 

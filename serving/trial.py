@@ -60,10 +60,14 @@ def try_golden_histories(bundle: Bundle, folder: Path) -> None:
             )
 
 
-def _same(expected: Mapping[str, float] | None, found: Mapping[str, float] | None) -> bool:
+def _same(expected: Mapping[str, float | None] | None, found: Mapping[str, float | None] | None) -> bool:
     if expected is None or found is None:
         return expected is found
-    return all(math.isclose(value, found[name], rel_tol=TOLERANCE) for name, value in expected.items())
+    pairs = [(value, found[name]) for name, value in expected.items()]
+    return all(
+        one is other if one is None or other is None else math.isclose(one, other, rel_tol=TOLERANCE)
+        for one, other in pairs
+    )
 
 
 def main() -> None:

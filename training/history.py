@@ -18,10 +18,13 @@ EVERYTHING = 2**62
 """An instant after all others: labels as known today."""
 EARLIEST_DAYS = 30
 """A snapshot with less history before it teaches nothing."""
-MOST_SNAPSHOTS = 24
+STEP_DAYS = 30
+"""Between two snapshots."""
+MOST_SNAPSHOTS = 26
+"""Two years and two months: the season of every snapshot of the last year is known."""
 MOST_CUSTOMERS = 50_000
 """Customers beyond which a draw judges a model, and fits a process, as well as everybody."""
-MOST_ROWS = 80_000
+MOST_ROWS = 160_000
 """Rows that all snapshots of a fit may have together; beyond it customers are drawn by a hash."""
 
 
@@ -37,16 +40,21 @@ class History:
         The features.
     time_zone
         Of the project's calendar days.
+    days
+        After a snapshot, for which labels are wanted.
     """
 
     connection: duckdb.DuckDBPyConnection
     plan: FeaturePlan
     time_zone: str
-    _snapshots: dict[tuple[datetime, float], pd.DataFrame] = field(default_factory=dict)
+    days: Sequence[int]
+    _snapshots: dict[tuple[datetime, float], pd.DataFrame] = field(default_factory=dict, init=False)
+    _labels: dict[tuple[datetime, float, int], pd.DataFrame] = field(default_factory=dict, init=False)
+    _customers: dict[datetime, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._steps = self.plan.sql()["duckdb"]
-        self._label_query = label_query(self.plan, horizon_days=self.plan.horizon_days)
+        self._label_query = label_query(self.plan, days=self.days)
         match_refunds(self.connection, self._steps)
 
     def snapshot(self, as_of: datetime, *, share: float = 1.0) -> pd.DataFrame:
@@ -69,29 +77,32 @@ class History:
     def labels(
         self, as_of: datetime, *, known_by: datetime | None = None, share: float = 1.0
     ) -> pd.DataFrame:
-        """Return ``orders`` and ``value`` in the horizon of the rows of a snapshot.
+        """Return ``orders_{d}`` and ``value_{d}`` of the rows of a snapshot, for every d of `days`.
 
         Parameters
         ----------
         known_by
-            As known at this instant; without one, as known today.
+            As known at this instant, and NaN for the days not over by then; without one, as known today.
         share
             As in `snapshot`.
         """
         known = EVERYTHING if known_by is None else Cutoff.at(known_by, self.time_zone).micros
-        self._fill_spine(as_of, share)
-        customers = self.connection.execute(f"SELECT customer_id FROM {SPINE} ORDER BY subject").df()
-        labels = label_spine(self.connection, self._label_query, known_by=known).set_index(
-            pd.Index(customers["customer_id"])
-        )
-        return labels.loc[self.snapshot(as_of, share=share).index]
+        key = (as_of, share, known)
+        if key not in self._labels:
+            self._fill_spine(as_of, share)
+            labels = label_spine(self.connection, self._label_query, days=self.days, known_by=known)
+            labels = labels.set_index("customer_id").loc[self.snapshot(as_of, share=share).index]
+            if known_by is not None:
+                coming = [day for day in self.days if as_of + timedelta(days=day) > known_by]
+                labels[[f"{what}_{day}" for what in ("orders", "value") for day in coming]] = np.nan
+            self._labels[key] = labels
+        return self._labels[key]
 
     def cutoffs(self, as_of: datetime) -> list[datetime]:
-        """Return the instants whose labels are known at `as_of`, latest first: three to a horizon."""
-        horizon = self.plan.horizon_days
+        """Return the instants whose snapshots may teach at `as_of`, latest first: one in thirty days."""
         first = self.connection.execute("SELECT min(ordered_at) FROM orders").fetchall()[0][0]
         earliest = Cutoff.at(as_of, self.time_zone).micros - first - EARLIEST_DAYS * DAY
-        days = (horizon + number * max(horizon // 3, 1) for number in range(MOST_SNAPSHOTS))
+        days = (STEP_DAYS * number for number in range(1, MOST_SNAPSHOTS + 1))
         return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
 
     def crowd(self, as_of: datetime) -> float:
@@ -100,41 +111,36 @@ class History:
 
     def share(self, as_of: datetime) -> float:
         """Return the share of customers whose snapshots until `as_of` are `MOST_ROWS` together."""
-        rows = self.customers(as_of) * len(self.cutoffs(as_of))
+        rows = sum(self.customers(cutoff) for cutoff in self.cutoffs(as_of))
         return min(1.0, MOST_ROWS / max(rows, 1))
 
     def lesson(self, as_of: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return what can be taught at `as_of`: labelled snapshots, and the present one without labels.
+        """Return what can be taught at `as_of`: the snapshots before it, and the present one.
 
         Parameters
         ----------
         share
-            Of the customers in the labelled snapshots.
+            Of the customers in the snapshots before.
 
         Returns
         -------
-        The feature rows with ``snapshot`` (0 is the present, -1 the latest labelled one, and so on),
-        oldest first, and their labels, NaN for the present.
+        The feature rows, oldest snapshot first, and their labels, NaN where they are not known at `as_of`.
         """
-        present = self.snapshot(as_of, share=self.crowd(as_of))
-        rows = [present.assign(snapshot=0)]
-        labels = [pd.DataFrame(np.nan, index=present.index, columns=["orders", "value"])]
-        for number, cutoff in enumerate(self.cutoffs(as_of), start=1):
-            rows.append(self.snapshot(cutoff, share=share).assign(snapshot=-number))
-            labels.append(self.labels(cutoff, known_by=as_of, share=share))
-        return _stacked(rows), _stacked(labels)
+        drawn = dict.fromkeys(reversed(self.cutoffs(as_of)), share) | {as_of: self.crowd(as_of)}
+        rows = [self.snapshot(cutoff, share=part) for cutoff, part in drawn.items()]
+        labels = [self.labels(cutoff, known_by=as_of, share=part) for cutoff, part in drawn.items()]
+        return pd.concat(rows, ignore_index=True), pd.concat(labels, ignore_index=True)
 
     def customers(self, as_of: datetime) -> int:
         """Return how many customers were known at `as_of`."""
-        return put_everybody_on_spine(self.connection, Cutoff.at(as_of, self.time_zone))
+        if as_of not in self._customers:
+            cutoff = Cutoff.at(as_of, self.time_zone)
+            self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
+        return self._customers[as_of]
 
     def _fill_spine(self, as_of: datetime, share: float) -> None:
         cutoff = Cutoff.at(as_of, self.time_zone)
-        put_everybody_on_spine(self.connection, cutoff)
+        self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
         if share < 1.0:
             chosen = f"SELECT customer_id FROM {SPINE} WHERE hash(customer_id) % 1000000 < {share * 1e6:.0f}"
             put_on_spine(self.connection, chosen, cutoff)
-
-
-def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(list(reversed(frames)), ignore_index=True)

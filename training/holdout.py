@@ -46,9 +46,9 @@ def forecasts(
     One row per origin, customer and model: ``origin``, ``customer_id``, ``model``, the forecast, and
     the truth ``orders`` and ``value``.
     """
-    parts, share = [], history.share(known_by)
+    parts = []
     for origin in origins:
-        frame, labels = history.lesson(origin, share=share)
+        frame, labels = history.lesson(origin, share=history.share(origin))
         crowd = history.crowd(origin)
         truth = history.labels(origin, known_by=known_by, share=crowd)
         for name, recipe in recipes.items():
@@ -73,7 +73,7 @@ def champion_forecasts(
     for origin in origins:
         estimator = champion.estimator()
         if trained_at > origin:
-            estimator = clone(estimator).fit(*history.lesson(origin, share=history.share(known_by)))
+            estimator = clone(estimator).fit(*history.lesson(origin, share=history.share(origin)))
         crowd = history.crowd(origin)
         truth = history.labels(origin, known_by=known_by, share=crowd)
         parts.append(_judged(estimator, history.snapshot(origin, share=crowd), truth, origin, name))
@@ -83,5 +83,6 @@ def champion_forecasts(
 def _judged(
     estimator: ForecastEstimator, frame: pd.DataFrame, truth: pd.DataFrame, origin: datetime, name: str
 ) -> pd.DataFrame:
-    forecast = estimator.predict(frame).drop(columns="clv")
-    return forecast.join(truth).assign(origin=origin, model=name).reset_index(names="customer_id")
+    came = truth[[f"orders_{estimator.horizon_days}", f"value_{estimator.horizon_days}"]]
+    forecast = estimator.predict(frame).join(came.set_axis(["orders", "value"], axis=1))
+    return forecast.assign(origin=origin, model=name).reset_index(names="customer_id")

@@ -1,5 +1,7 @@
 """What customers did in the horizon after an `as_of`: the truth that forecasts are taught and judged by."""
 
+from collections.abc import Sequence
+
 import duckdb
 import ibis
 import ibis.expr.types as ir
@@ -14,20 +16,22 @@ JUDGED = "judged"
 """The spine with ``known_by``."""
 
 
-def label_query(plan: FeaturePlan, *, horizon_days: int) -> str:
+def label_query(plan: FeaturePlan, *, days: Sequence[int]) -> str:
     """Compile the labels of a plan's orders to SQL, for `label_spine`.
 
     Parameters
     ----------
     plan
         Says which lines are purchases.
-    horizon_days
-        Orders of ``[as_of, as_of + horizon_days)`` count.
+    days
+        Orders of ``[as_of, as_of + d)`` count, for each of these numbers of days.
     """
-    return str(ibis.to_sql(_horizon_orders(plan, horizon_days=horizon_days), dialect="duckdb"))
+    return str(ibis.to_sql(_coming_orders(plan, days), dialect="duckdb"))
 
 
-def label_spine(connection: duckdb.DuckDBPyConnection, query: str, *, known_by: int) -> pd.DataFrame:
+def label_spine(
+    connection: duckdb.DuckDBPyConnection, query: str, *, days: Sequence[int], known_by: int
+) -> pd.DataFrame:
     """Label the customers on the spine, as known at a later instant.
 
     Parameters
@@ -35,37 +39,55 @@ def label_spine(connection: duckdb.DuckDBPyConnection, query: str, *, known_by: 
     connection
         With the staged tables, the matched refunds and the spine.
     query
-        Of `label_query`.
+        Of `label_query`, for the same days.
     known_by
         Nothing that happened at or after this instant, or was ingested after it, is seen (int64 us UTC).
 
     Returns
     -------
-    One row per spine row, in its order: ``orders`` (order days in the horizon that were not fully
-    cancelled by its end) and ``value`` (their amounts less their refunds known by its end, in units of
-    the currency). Refunds of earlier orders count nowhere.
+    One row per spine row, in its order: ``customer_id`` and, for each number of days, ``orders_{d}``
+    (order days in them that were not fully cancelled by their end) and ``value_{d}`` (their amounts less
+    their refunds known by then, in units of the currency). Refunds of earlier orders count nowhere.
     """
-    labels = connection.execute(
+    orders = ", ".join(f"coalesce(orders_{day}, 0)::DOUBLE AS orders_{day}" for day in days)
+    values = ", ".join(f"coalesce(value_{day}, 0) / {SCALE}::DOUBLE AS value_{day}" for day in days)
+    return connection.execute(
         f"WITH {JUDGED} AS (SELECT *, {known_by}::BIGINT AS known_by FROM {SPINE}) "
-        f"SELECT coalesce(orders, 0)::DOUBLE AS orders, coalesce(value, 0) / {SCALE}::DOUBLE AS value "
+        f"SELECT customer_id, {orders}, {values} "
         f"FROM {SPINE} LEFT JOIN ({query}) USING ({SUBJECT}) ORDER BY {SUBJECT}"
     ).df()
-    return labels.astype("float64")
 
 
-def _horizon_orders(plan: FeaturePlan, *, horizon_days: int) -> ir.Table:
-    """Return the orders and their value in the horizon: one row per subject with an order left."""
+def _coming_orders(plan: FeaturePlan, days: Sequence[int]) -> ir.Table:
+    """Return the orders and their value in the days: one row per subject with an order left."""
     judged = ibis.table({**unbound_spine().schema(), "known_by": "int64"}, name=JUDGED)
     joined = judged.join(plan.order_lines(), "customer_id")
-    end = joined.as_of + horizon_days * DAY
     seen = (joined.ordered_at < joined.known_by) & (joined.ingested_at <= joined.known_by)
-    bought = (joined.ordered_at >= joined.as_of) & (joined.ordered_at < end)
-    refunded = bought & (joined.order_at >= joined.as_of) & (joined.ingested_at <= end)
-    future = joined.filter(seen & ((joined.is_return == 1).ifelse(refunded, bought)))
-    days = future.group_by(SUBJECT, day=future.order_day).aggregate(
-        lines=(future.is_purchase - future.cancels).sum(),
-        spend=future.amount.sum(),
-        refunded=(future.is_return == 1).ifelse(-future.amount, 0).sum(),
+    belongs = (joined.is_return == 0) | (joined.order_at >= joined.as_of)
+    last = joined.as_of + max(days) * DAY
+    coming = joined.filter(seen & belongs & (joined.ordered_at >= joined.as_of) & (joined.ordered_at < last))
+    by_day = coming.group_by(SUBJECT, day=coming.order_day).aggregate(
+        **{name: value for end in days for name, value in _known_by_end(coming, end).items()}
     )
-    left = days.filter((days.lines > 0) & ((days.spend > 0) | (days.refunded == 0)))
-    return left.group_by(SUBJECT).aggregate(orders=left.count(), value=left.spend.sum())
+    left = {end: _is_left(by_day, end) for end in days}
+    return by_day.group_by(SUBJECT).aggregate(
+        **{f"orders_{end}": is_left.cast("int64").sum() for end, is_left in left.items()},
+        **{f"value_{end}": is_left.ifelse(by_day[f"spend_{end}"], 0).sum() for end, is_left in left.items()},
+    )
+
+
+def _known_by_end(lines: ir.Table, days: int) -> dict[str, ir.Value]:
+    """Sum the lines of an order that came, and were known if refunds, by the end of so many days."""
+    end = lines.as_of + days * DAY
+    is_return = lines.is_return == 1
+    counts = (lines.ordered_at < end) & ((lines.is_return == 0) | (lines.ingested_at <= end))
+    return {
+        f"lines_{days}": counts.ifelse(lines.is_purchase - lines.cancels, 0).sum(),
+        f"spend_{days}": counts.ifelse(lines.amount, 0).sum(),
+        f"refunded_{days}": (counts & is_return).ifelse(-lines.amount, 0).sum(),
+    }
+
+
+def _is_left(orders: ir.Table, days: int) -> ir.BooleanValue:
+    spend, refunded = orders[f"spend_{days}"], orders[f"refunded_{days}"]
+    return (orders[f"lines_{days}"] > 0) & ((spend > 0) | (refunded == 0))

@@ -7,8 +7,6 @@ from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
 TREES = "trees + process"
-PROCESS_ALONE = "Pareto/NBD"
-"""What is used where the history is too short for snapshots."""
 
 
 def recipes(settings: ForecastSettings, *, seed: int) -> dict[str, ForecastEstimator]:
@@ -16,7 +14,7 @@ def recipes(settings: ForecastSettings, *, seed: int) -> dict[str, ForecastEstim
     about = settings.model_dump()
     return {
         TREES: TreeForecaster(**about, seed=seed),
-        PROCESS_ALONE: PurchaseForecaster(**about, process="pareto_nbd"),
+        "Pareto/NBD": PurchaseForecaster(**about, process="pareto_nbd"),
         "BG/NBD": PurchaseForecaster(**about, process="bg_nbd"),
         "own past rate": OwnRate(**about),
         "recency rule": RecencyRule(**about),

@@ -18,7 +18,8 @@ from features.staging import stage
 from features.survey import plan_features
 from models.agreement import disagreement
 from models.bundle import Bundle
-from models.estimator import ForecastEstimator
+from models.curve import knots
+from models.estimator import CALENDAR, ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
 from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
@@ -28,7 +29,7 @@ from training.golden import with_golden_histories
 from training.history import History
 from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
 from training.labelled import train_labelled
-from training.recipes import PROCESS_ALONE, TREES, recipes
+from training.recipes import TREES, recipes
 from training.registration import Result, Training, register
 from training.registry import CHAMPION, Registry
 
@@ -53,7 +54,7 @@ class Lesson:
         judged = [forecasts(self.history, tried, origins=origins, known_by=self.as_of, progress=progress)]
         if champion is not None:
             progress("the champion so far")
-            past = History(self.history.connection, champion.plan(), self.history.time_zone)
+            past = replace(self.history, plan=champion.plan(), days=champion.estimator().knots)
             judged.append(
                 champion_forecasts(past, champion, origins=origins, known_by=self.as_of, name=SO_FAR)
             )
@@ -70,8 +71,8 @@ class Lesson:
             "model": name,
             "seed": SEED,
             "customers": self.history.customers(self.as_of),
-            "snapshots": int(-frame["snapshot"].min()),
-            "labelled_rows": int(labels["orders"].notna().sum()),
+            "snapshots": int(frame[CALENDAR].nunique() - 1),
+            "labelled_rows": int(labels[f"orders_{self.settings.horizon_days}"].notna().sum()),
             "churn_risk_grid": quantile_grid(risk),
             "notes": _notes(estimator),
             **self.settings.model_dump(),
@@ -85,7 +86,7 @@ def train(
     """Train on what is known at `as_of`, by default the end of the data, and register the bundle.
 
     Every recipe is judged on held-out origins; the best of them is then taught on every snapshot whose
-    labels are known. Where the history is too short for that, the purchase process stands alone.
+    labels are known. Where the history is too short for that, trees and process are taken unjudged.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def _lesson(configuration: Configuration, connection: Any, as_of: datetime | Non
         horizon_days=settings.horizon_days,
         cutoff=Cutoff.at(as_of, time_zone),
     )
-    history = History(connection, plan, time_zone)
+    history = History(connection, plan, time_zone, days=knots(settings.horizon_days, settings.clv_days))
     if history.snapshot(as_of, share=history.crowd(as_of)).empty:
         raise InputError(f"nobody ordered before {as_of:%Y-%m-%d %H:%M} UTC; give a later --as-of")
     return Lesson(history, settings, as_of)
@@ -172,9 +173,9 @@ def _verdict(held_out: pd.DataFrame, champion: Bundle | None, lesson: Lesson) ->
         alias: Literal["champion", "challenger"] = "champion" if champion is None else "challenger"
         reason = (
             f"the history before {lesson.as_of:%Y-%m-%d} is too short to hold out a horizon of "
-            f"{lesson.settings.horizon_days} days; {PROCESS_ALONE} stands alone, unjudged"
+            f"{lesson.settings.horizon_days} days; {TREES} is taken unjudged"
         )
-        return Verdict(PROCESS_ALONE, alias, reason, ())
+        return Verdict(TREES, alias, reason, ())
     first = decide(held_out[held_out["model"] != SO_FAR], TREES, None)
     if champion is None:
         return first

@@ -1,0 +1,155 @@
+"""What behaviour adds to the purchase process: boosted trees that start from what the process says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import lightgbm as lgb
+import numpy as np
+
+from models.estimator import Columns
+from models.likelihood import Vector
+from models.purchase_forecaster import Described
+from models.snapshots import Snapshot, inputs, log_odds, log_value
+
+FIRST_KNOT_DAYS = 30
+"""The shortest time whose outcome teaches; what came in a week is mostly chance."""
+SETTLED_DAYS = 60
+"""Of history before a snapshot that teaches."""
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "no_order": {"objective": "binary"},
+    "value": {"objective": "tweedie", "tweedie_variance_power": 1.3},
+}
+"""Tweedie: a Poisson number of orders of gamma value (Jorgensen 1987)."""
+
+
+class Capacity(NamedTuple):
+    """How much the trees may learn.
+
+    Attributes
+    ----------
+    rounds, leaves, learning_rate
+        Of the boosted trees: small ones, which can be explained.
+    seed
+        Of the sampling of rows and features; the same data and seed give the same trees.
+    """
+
+    rounds: int
+    leaves: int
+    learning_rate: float
+    seed: int
+
+
+class Lesson(NamedTuple):
+    """Rows to learn from: inputs (n, f), and per target what came (n,) and what it is started from (n,)."""
+
+    matrix: Vector
+    came: Mapping[str, Vector]
+    starts: Mapping[str, Vector]
+
+
+class Behaviour:
+    """Trees for ``no_order`` (log-odds) and ``value`` (logs), each as an addition to the process.
+
+    A snapshot teaches by the longest knot until the horizon whose outcome is known, so that recent ones
+    teach too. Its rows start from the process at that knot, moved by the level that the shop turned out
+    to have: trees then learn how customers differ, not how the shop moved.
+
+    Attributes
+    ----------
+    boosters_
+        By target; none where there was nothing to learn.
+    rows_
+        Customers in the snapshots that taught.
+    """
+
+    def __init__(self, names: Sequence[str], *, horizon: int) -> None:
+        self.names = list(names)
+        self.horizon = horizon
+        self.boosters_: dict[str, lgb.Booster] = {}
+        self.rows_ = 0
+
+    def fit(self, past: Sequence[Snapshot], knots: Sequence[int], capacity: Capacity, *, day: float) -> Self:
+        """Learn from what was known on a day.
+
+        Parameters
+        ----------
+        past
+            Snapshots, those after the day are left out.
+        day
+            Days since 1970-01-01.
+        """
+        lesson = self._lesson(past, knots, day)
+        if lesson is not None:
+            self.rows_ = len(lesson.matrix)
+            for target in OBJECTIVES:
+                if np.ptp(lesson.came[target]) > 0:
+                    self.boosters_[target] = _boost(lesson, target, self.names, capacity)
+        return self
+
+    def margins(self, columns: Columns, described: Described) -> dict[str, Vector]:
+        """Return by target what behaviour adds, each of shape (n,)."""
+        matrix = self.matrix(columns, described)
+        return {
+            target: np.asarray(self.boosters_[target].predict(matrix, raw_score=True))
+            if target in self.boosters_
+            else np.zeros(len(matrix))
+            for target in OBJECTIVES
+        }
+
+    def matrix(self, columns: Columns, described: Described) -> Vector:
+        """Return the inputs of the trees, of shape (n, f)."""
+        given = inputs(columns, described, knot=self.horizon)
+        return np.array([given[name] for name in self.names]).T
+
+    def _lesson(self, past: Sequence[Snapshot], knots: Sequence[int], day: float) -> Lesson | None:
+        parts = []
+        for snapshot in past:
+            knot = longest_known(snapshot, knots[: self.horizon + 1], day=day)
+            if knot is None or snapshot.history_days < SETTLED_DAYS:
+                continue
+            described, (risk_level, _, value_level) = snapshot.described, snapshot.level(knot)
+            parts.append(
+                (
+                    self.matrix(snapshot.columns, described),
+                    (snapshot.orders[knot] == 0).astype(float),
+                    np.maximum(snapshot.value[knot], 0.0),
+                    log_odds(described.curve.no_order[knot]) + risk_level,
+                    log_value(described, knot) + value_level,
+                )
+            )
+        if not parts:
+            return None
+        matrix, *rest = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Lesson(
+            matrix, dict(zip(OBJECTIVES, rest[:2], strict=True)), dict(zip(OBJECTIVES, rest[2:], strict=True))
+        )
+
+
+def longest_known(snapshot: Snapshot, knots: Sequence[int], *, day: float) -> int | None:
+    """Return the place of the longest of these knots known on a day; null if none is long enough to teach."""
+    shortest = min(FIRST_KNOT_DAYS, knots[-1])
+    for place in range(len(knots) - 1, -1, -1):
+        if knots[place] >= shortest and snapshot.day + knots[place] <= day and snapshot.is_known(place):
+            return place
+    return None
+
+
+def _boost(lesson: Lesson, target: str, names: Sequence[str], capacity: Capacity) -> lgb.Booster:
+    came = lesson.came[target]
+    settings = {
+        "num_leaves": capacity.leaves,
+        "learning_rate": capacity.learning_rate,
+        "min_child_samples": int(np.clip(came.size // 300, 20, 200)),
+        "feature_fraction": 0.3,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 10.0,
+        "max_bin": 63,
+        "seed": capacity.seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "num_threads": 1,
+        "verbose": -1,
+    }
+    data = lgb.Dataset(lesson.matrix, came, init_score=lesson.starts[target], feature_name=list(names))
+    return lgb.train(settings | OBJECTIVES[target], data, capacity.rounds)

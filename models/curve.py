@@ -1,0 +1,105 @@
+"""What each customer is expected to do by each day after `as_of`: one coherent curve."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from models.likelihood import Vector
+
+KNOTS = (7, 14, 30, 60, 90, 180, 270, 365)
+"""Days after `as_of` at which forecasts are made; between them they are interpolated."""
+
+
+def knots(*days: int) -> tuple[int, ...]:
+    """Return the knots together with the days that a forecast is about, in order."""
+    return tuple(sorted({*KNOTS, *days}))
+
+
+class Curve(NamedTuple):
+    """Forecasts of n customers by k days, in order; the day before the first is day 0, without an order.
+
+    Attributes
+    ----------
+    days
+        Days after `as_of`, of shape (k,).
+    no_order
+        P(no order before that day), of shape (k, n).
+    orders, value
+        Expected orders, and their value in the frame's unit of money, before that day, of shape (k, n).
+    """
+
+    days: Vector
+    no_order: Vector
+    orders: Vector
+    value: Vector
+
+    def coherent(self) -> Self:
+        """Let no order grow less likely with time, orders and value never fall, and none be negative.
+
+        There are at least as many orders expected as it is likely that there is one.
+        """
+        no_order = np.minimum.accumulate(np.clip(self.no_order, 0.0, 1.0))
+        orders = np.maximum.accumulate(np.maximum(self.orders, 1.0 - no_order))
+        value = np.maximum.accumulate(np.maximum(self.value, 0.0))
+        return self._replace(no_order=no_order, orders=orders, value=value)
+
+    def at(self, days: Sequence[float]) -> Self:
+        """Read the curve at other days, none beyond its last.
+
+        Between knots the hazard of the next order is constant, and orders and value come steadily
+        (discrete-time survival: Singer and Willett 1993).
+
+        Raises
+        ------
+        ValueError
+            A day lies beyond the last knot.
+        """
+        wanted = np.asarray(days, dtype=float)
+        if wanted.size and (wanted.max() > self.days[-1] or wanted.min() < 0):
+            raise ValueError(f"the curve ends at day {self.days[-1]:g}; ask for days from 0 to there")
+        survival = np.log(np.maximum(self.no_order, np.finfo(float).tiny))
+        return self._replace(
+            days=wanted,
+            no_order=np.exp(self._between(survival, wanted)),
+            orders=self._between(self.orders, wanted),
+            value=self._between(self.value, wanted),
+        )
+
+    def median_day(self) -> Vector:
+        """Return the day by which an order is as likely as not, of shape (n,); NaN where that lies beyond."""
+        survival = np.log(np.maximum(self.no_order, np.finfo(float).tiny))
+        survival = np.vstack([np.zeros(survival.shape[1]), survival])
+        days = np.append(0.0, self.days)
+        half = np.log(0.5)
+        after = np.argmax(survival <= half, axis=0)
+        reached = after > 0
+        after = np.maximum(after, 1)
+        column = np.arange(survival.shape[1])
+        high, low = survival[after - 1, column], survival[after, column]
+        part = (high - half) / np.where(high > low, high - low, 1.0)
+        return np.where(reached, days[after - 1] + part * (days[after] - days[after - 1]), np.nan)
+
+    def discounted_value(self, *, until: float, rate: float) -> Vector:
+        """Return the value before a day that is a knot, discounted by the middle of each interval.
+
+        Parameters
+        ----------
+        until
+            The day, one of the knots.
+        rate
+            Of discounting, per year.
+        """
+        last = int(np.searchsorted(self.days, until)) + 1
+        ends = self.days[:last]
+        gains = np.diff(self.value[:last], axis=0, prepend=0.0)
+        middles = ends - np.diff(ends, prepend=0.0) / 2
+        return np.asarray((1.0 + rate) ** (-middles / 365.0) @ gains)
+
+    def _between(self, values: Vector, wanted: Vector) -> Vector:
+        """Interpolate along the days; everything is 0 at day 0."""
+        known = np.vstack([np.zeros(values.shape[1]), values])
+        days = np.append(0.0, self.days)
+        after = np.clip(np.searchsorted(days, wanted), 1, days.size - 1)
+        part = ((wanted - days[after - 1]) / (days[after] - days[after - 1]))[:, None]
+        return np.asarray(known[after - 1] * (1.0 - part) + known[after] * part)

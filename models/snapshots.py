@@ -1,0 +1,126 @@
+"""Snapshots as the learning forecaster sees them: what was known, what the process said, what then came."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from models.estimator import CALENDAR, Columns, columns_of
+from models.likelihood import Vector
+from models.purchase_forecaster import Described, PurchaseForecaster
+
+CERTAIN = 1e-6
+"""Chances are kept so far from 0 and 1 before their log-odds are taken."""
+NEGLIGIBLE = 1e-3
+"""Of an order: who is expected to buy less counts as that, and is long gone."""
+STEPS = 50
+
+
+def log_odds(probability: Vector) -> Vector:
+    """Return the log-odds of probabilities, of the same shape."""
+    return np.asarray(logit(np.clip(probability, CERTAIN, 1 - CERTAIN)))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everybody at one `as_of`.
+
+    Attributes
+    ----------
+    day
+        Of the `as_of`, days since 1970-01-01.
+    columns
+        The features of n customers.
+    orders, value
+        What came by each of k knots, of shape (k, n); NaN where it is not known yet.
+    process
+        The purchase process fitted to this snapshot, started from that of the one before.
+    described
+        What it says of the customers.
+    """
+
+    day: float
+    columns: Columns
+    orders: Vector
+    value: Vector
+    process: PurchaseForecaster
+    described: Described
+
+    @property
+    def history_days(self) -> float:
+        """Days since the shop's first order."""
+        return float(self.columns["tenure_days"].max())
+
+    def is_known(self, knot: int) -> bool:
+        """Tell whether all is known of what came by the knot of this place."""
+        return not np.isnan(self.orders[knot]).any()
+
+    def level(self, knot: int) -> tuple[float, float, float]:
+        """Return how far the process as a whole was off by a known knot.
+
+        Returns
+        -------
+        By how much the log-odds of no order, and the logs of the orders per buyer and of the value, must
+        move for their totals to be right; an order is added to either side, so that nobody is infinite.
+        """
+        curve, orders = self.described.curve, self.orders[knot]
+        value = np.maximum(self.value[knot], 0.0)
+        buyers, said = (orders > 0).sum() + 1.0, (1.0 - curve.no_order[knot]).sum() + 1.0
+        per_buyer = (orders.sum() + 1.0) / buyers / ((curve.orders[knot].sum() + 1.0) / said)
+        price = max(float(self.described.order_value.mean()), np.finfo(float).tiny)
+        worth = (value.sum() + price) / (curve.value[knot].sum() + price)
+        return (
+            _shift(log_odds(curve.no_order[knot]), float((orders == 0).mean())),
+            float(np.log(per_buyer)),
+            float(np.log(worth)),
+        )
+
+
+def snapshots(frame: pd.DataFrame, labels: pd.DataFrame, process: PurchaseForecaster) -> Iterator[Snapshot]:
+    """Part a frame into snapshots, oldest first, each with its own fit of the process."""
+    fitted = None
+    for day, rows in frame.groupby(CALENDAR):
+        fitted = PurchaseForecaster(**process.get_params()).fit(rows, near=fitted)
+        columns, came = columns_of(rows), labels.loc[rows.index]
+        yield Snapshot(
+            day=float(day),  # type: ignore[arg-type]
+            columns=columns,
+            orders=came[[f"orders_{knot}" for knot in process.knots]].to_numpy(dtype=float).T,
+            value=came[[f"value_{knot}" for knot in process.knots]].to_numpy(dtype=float).T,
+            process=fitted,
+            described=fitted.describe(columns),
+        )
+
+
+def inputs(columns: Columns, described: Described, *, knot: int) -> dict[str, Vector]:
+    """Return what trees learn from, by name: the features, and what the process says at one knot."""
+    curve = described.curve
+    return {
+        **{name: values for name, values in columns.items() if name != CALENDAR},
+        "process_alive": described.alive,
+        "process_no_order": curve.no_order[knot],
+        "process_orders": curve.orders[knot],
+        "process_order_value": described.order_value,
+        "process_value": curve.value[knot],
+    }
+
+
+def log_value(described: Described, knot: int) -> Vector:
+    """Return the log of the value that the process expects by a knot, of shape (n,); above a least part."""
+    least = np.maximum(NEGLIGIBLE * described.order_value, np.finfo(float).tiny)
+    return np.asarray(np.log(np.maximum(described.curve.value[knot], least)))
+
+
+def _shift(odds: Vector, share: float) -> float:
+    """Solve for the shift of log-odds at which they have this mean as probabilities (Newton's method)."""
+    wanted = float(np.clip(share, 0.5 / odds.size, 1 - 0.5 / odds.size))
+    shift = 0.0
+    for _ in range(STEPS):
+        risk = expit(odds + shift)
+        step = (wanted - risk.mean()) / max(float((risk * (1 - risk)).mean()), CERTAIN)
+        shift += float(np.clip(step, -1.0, 1.0))
+        if abs(step) < CERTAIN:
+            break
+    return shift
