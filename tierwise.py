@@ -143,6 +143,9 @@ def score(
     overrides: Overrides = None,
     as_of: AsOf = None,
     out: Annotated[Path | None, typer.Option(help="Also write the scores to this Parquet file.")] = None,
+    curves: Annotated[
+        Path | None, typer.Option(help="Forecasts by other days, to this Parquet file.")
+    ] = None,
     allow_stale: Annotated[bool, typer.Option("--allow-stale", help="Score though data look late.")] = False,
 ) -> None:
     """Score everybody known at one as_of (default: now) and publish the run."""
@@ -152,13 +155,14 @@ def score(
 
     configuration = _configuration(c, overrides)
     instant = parse_as_of(as_of) if as_of else datetime.now(UTC)
-    _check_writable(out)
+    _check_writable("--out", out)
+    _check_writable("--curves", curves)
     registry = registry_of(configuration)
     champion = registry.find("champion")
     bundle = Bundle.read(registry.fetch(champion.version))
     with _store(configuration) as store:
         job = ScoringJob(configuration, bundle, str(champion.version), store)
-        run = job.run(as_of=instant, out=out, allow_stale=allow_stale)
+        run = job.run(as_of=instant, out=out, curves=curves, allow_stale=allow_stale)
     typer.echo(f"run {run.run_id}: {run.customers:,} customers as of {run.as_of:%Y-%m-%d %H:%M} UTC")
 
 
@@ -245,11 +249,11 @@ def _sentence(error: Exception) -> str:
     return f"an unexpected {type(error).__name__} ({said}); tierwise --debug shows where"
 
 
-def _check_writable(out: Path | None) -> None:
+def _check_writable(option: str, file: Path | None) -> None:
     """Refuse, before hours of work, a file that cannot be written."""
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        what = "is a folder" if out.is_dir() else f"lies in no folder: there is no {out.parent}"
-        raise InputError(f"--out {out} {what}; name a file in an existing folder")
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        what = "is a folder" if file.is_dir() else f"lies in no folder: there is no {file.parent}"
+        raise InputError(f"{option} {file} {what}; name a file in an existing folder")
 
 
 def _head(scores: Path) -> Table:

@@ -10,6 +10,8 @@ from models.snapshots import Snapshot
 
 YEAR_DAYS = 364
 """A year in whole weeks, so that weekdays meet weekdays."""
+LAPSE_DAYS = 31
+"""For so long after last year's last snapshot its level stands for the season."""
 SETTLED_DAYS = 60
 """Of history before a snapshot; a younger shop's level tells of its first customers only."""
 SEASONED_DAYS = 180
@@ -106,7 +108,7 @@ class Level:
     def _deviation(day: float, days: Vector, levels: Vector, usual: float) -> float:
         """Return last year's deviation from the usual level; 0 where last year is not known."""
         then = day - YEAR_DAYS
-        if days.size == 0 or not days[0] <= then <= days[-1]:
+        if days.size == 0 or not days[0] <= then <= days[-1] + LAPSE_DAYS:
             return 0.0
         return float(np.interp(then, days, levels)) - usual
 

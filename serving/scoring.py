@@ -24,6 +24,7 @@ from models.bundle import Bundle
 from models.estimator import OUTPUTS
 from models.likelihood import Vector
 from models.standing import confidence, percentile, quantile_grid
+from serving.curves_file import write_curves
 from serving.labelled import labelled_scores
 from serving.run_identity import run_id
 from serving.scores_file import write_scores
@@ -63,10 +64,22 @@ class ScoringJob:
     model_version: str
     store: Store
 
-    def run(self, *, as_of: datetime, out: Path | None = None, allow_stale: bool = False) -> Run:
+    def run(
+        self,
+        *,
+        as_of: datetime,
+        out: Path | None = None,
+        curves: Path | None = None,
+        allow_stale: bool = False,
+    ) -> Run:
         """Score everybody known at `as_of`, publish the run, and write it to a Parquet file if asked.
 
         A run that is published already is neither computed nor published again.
+
+        Parameters
+        ----------
+        curves
+            A second Parquet file, for the forecasts by other days than the horizon.
 
         Raises
         ------
@@ -77,6 +90,10 @@ class ScoringJob:
             The days before `as_of` are improbably thin.
         """
         self._check_bundle()
+        if curves is not None and self._is_labelled:
+            raise InputError(
+                "--curves asks for forecasts by days, and a labelled table knows no days; leave it out"
+            )
         project = self.configuration.project
         with workplace(project.workspace) as connection:
             quality = stage(self.configuration, connection, attributes=self.bundle.plan().attributes)
@@ -90,6 +107,9 @@ class ScoringJob:
                 run = replace(run, customers=scores.table.num_rows)
                 facts = {"churn_risk_grid": scores.churn_risk_grid}
                 self.store.publish(run, scores.table.to_batches(), facts=facts)
+            if curves is not None:
+                rows = self._feature_rows(connection, Cutoff.at(as_of, project.time_zone))
+                write_curves(self.bundle, rows, curves)
         run = published or run
         if out is not None:
             write_scores(self.store, run, out)
@@ -137,14 +157,17 @@ class ScoringJob:
             preceding=preceding.run_id if preceding else None,
         )
 
-    def _score(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Scores:
+    def _feature_rows(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> pa.RecordBatchReader:
         steps = self.bundle.steps("duckdb")
         match_refunds(connection, steps)
         if self._is_labelled:
             put_on_spine(connection, f"SELECT customer_id FROM {CUSTOMERS.name}", cutoff)
         elif put_everybody_on_spine(connection, cutoff) == 0:
             raise InputError("nobody is known before this as_of; give a later one with --as-of")
-        reader = connection.sql(steps["features"]).to_arrow_reader(BATCH_ROWS)
+        return connection.sql(steps["features"]).to_arrow_reader(BATCH_ROWS)
+
+    def _score(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Scores:
+        reader = self._feature_rows(connection, cutoff)
         table = pa.Table.from_batches(list(self._forecast(reader, cutoff))).sort_by("customer_id")
         for field in SCHEMA:  # what does not apply is null
             if field.name not in {*table.column_names, "churn_risk_percentile"}:

@@ -1,0 +1,44 @@
+"""The second output: what each customer is expected to do by other days than the horizon, as Parquet."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.bundle import Bundle
+
+CURVES = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("days", pa.int32()),
+        ("churn_risk", pa.float64()),
+        ("expected_orders", pa.float64()),
+        ("expected_value", pa.float64()),
+    ]
+)
+
+
+def write_curves(bundle: Bundle, batches: Iterable[pa.RecordBatch], file: Path) -> None:
+    """Forecast batches of feature rows by every knot, and write them as Parquet.
+
+    The file appears whole or not at all. It has one row per customer with an order and number of days
+    after `as_of`; what is expected between two of them is the difference of their rows.
+    """
+    estimator, names = bundle.estimator(), bundle.feature_names
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        with pq.ParquetWriter(unfinished, CURVES) as writer:
+            for batch in batches:
+                columns = {name: np.asarray(batch[name].cast(pa.float64()).to_pandas()) for name in names}
+                ordered = ~np.isnan(columns["orders_all"])
+                curve = estimator.curve({name: values[ordered] for name, values in columns.items()})
+                customers = batch["customer_id"].filter(pa.array(ordered))
+                days = pa.array(np.tile(curve.days.astype(np.int32), len(customers)))
+                repeated = customers.take(pa.array(np.repeat(np.arange(len(customers)), curve.days.size)))
+                flows = [pa.array(flow.T.ravel()) for flow in curve[1:]]
+                writer.write_table(pa.table([repeated, days, *flows], schema=CURVES))
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
