@@ -90,7 +90,7 @@ class Behaviour:
         """Return by target what behaviour adds, each of shape (n,)."""
         matrix = self.matrix(columns, described)
         return {
-            target: np.asarray(self.boosters_[target].predict(matrix, raw_score=True))
+            target: np.asarray(self.boosters_[target].predict(matrix, raw_score=True, num_threads=1))
             if target in self.boosters_
             else np.zeros(len(matrix))
             for target in OBJECTIVES

@@ -1,6 +1,7 @@
 """What each customer is expected to do by each day after `as_of`: one coherent curve."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ KNOTS = (7, 14, 30, 60, 90, 180, 270, 365)
 """Days after `as_of` at which forecasts are made; between them they are interpolated."""
 
 
+@cache
 def knots(*days: int) -> tuple[int, ...]:
     """Return the knots together with the days that a forecast is about, in order."""
     return tuple(sorted({*KNOTS, *days}))

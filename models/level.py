@@ -24,6 +24,8 @@ PATIENCE = 0.05
 """How much squared deviation must be seen until what was seen counts as much as the belief."""
 
 
+MOST_KNOWN = 1_000
+"""Levels that are remembered, because requests ask for the same day again and again."""
 PARTS = ("no_order", "orders", "value")
 """What has a level: the log-odds of no order, the logs of the orders per buyer and of the value."""
 
@@ -130,9 +132,12 @@ class ShopLevel:
         Per part of `PARTS` a `Level` by each knot, until the longest that is known.
     """
 
+    def __init__(self) -> None:
+        self.levels_: dict[str, list[Level]] = {part: [] for part in PARTS}
+        self._known: dict[tuple[str, float], Vector] = {}
+
     def fit(self, past: Sequence[Snapshot], knots: Sequence[int]) -> Self:
         """Learn from snapshots, oldest first."""
-        self.levels_: dict[str, list[Level]] = {part: [] for part in PARTS}
         for place, days in enumerate(knots):
             known = [snapshot for snapshot in past if snapshot.is_known(place)]
             if not known:
@@ -142,15 +147,28 @@ class ShopLevel:
                 self.levels_[part].append(Level().fit(told[0], told[1], levels, knot=days))
         return self
 
-    def at(self, part: str, days: Vector, *, knots: int) -> Vector:
-        """Forecast the level of rows by their snapshots' days, of shape (n,), by each of k knots: (k, n).
+    def at(self, days: Vector, *, knots: int) -> dict[str, Vector]:
+        """Forecast by part the level by each of k knots, for rows by their snapshots' days, of shape (n,).
 
-        A knot whose level is not known yet has that of the last that is.
+        A knot whose level is not known yet has that of the last that is. Each has shape (k, n), or (k, 1)
+        where all rows are of one day.
         """
+        if days.size and (days == days[0]).all():
+            return {part: self._on(part, float(days[0]), knots)[:, None] for part in PARTS}
+        return {part: self._of_many(part, days, knots) for part in PARTS}
+
+    def _of_many(self, part: str, days: Vector, knots: int) -> Vector:
         asked, places = np.unique(days, return_inverse=True)
-        known = [[level.at(day) for day in asked.tolist()] for level in self.levels_[part]]
-        known = known or [[0.0] * asked.size]
-        return np.array(known + known[-1:] * (knots - len(known)))[:, places]
+        known = np.array([self._on(part, day, knots) for day in asked.tolist()])
+        return known.reshape(-1, knots).T[:, places]
+
+    def _on(self, part: str, day: float, knots: int) -> Vector:
+        if (part, day) not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            levels = [level.at(day) for level in self.levels_[part]] or [0.0]
+            self._known[part, day] = np.array(levels + levels[-1:] * (knots - len(levels)))
+        return self._known[part, day]
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt as plain data."""

@@ -43,8 +43,8 @@ class LiveForecaster:
         Returns
         -------
         The outputs of the estimator by name, null where NaN; ``historic_value``, the net spend before the
-        cutoff; ``orders`` and ``tenure_days``, the order days known and the days since the first. In the labelled
-        setting only the outputs, and ``known_share``: how much of what is usually known is known.
+        cutoff; ``orders`` and ``tenure_days``, the order days known and the days since the first. In the
+        labelled setting only the outputs, and ``known_share``: how much of what is usually known is known.
         """
         values = self._engine.features(rows, customer_id, cutoff)
         columns = dict(zip(self._names, np.array(values, dtype=float)[:, None], strict=True))

@@ -13,7 +13,7 @@ from models.behaviour import FIRST_KNOT_DAYS, SETTLED_DAYS, Behaviour, Capacity
 from models.blend import Blend, Outcome, outcome
 from models.curve import Curve
 from models.estimator import CALENDAR, Columns, ForecastEstimator
-from models.level import PARTS, ShopLevel
+from models.level import ShopLevel
 from models.likelihood import Vector
 from models.purchase_forecaster import PurchaseForecaster
 from models.snapshots import Snapshot, inputs, snapshots
@@ -85,7 +85,7 @@ class TreeForecaster(ForecastEstimator):
         """Forecast from process, behaviour and level."""
         described = self.process_.describe(columns)
         behaviour = self.behaviour_.margins(columns, described)
-        level = {part: self.level_.at(part, columns[CALENDAR], knots=len(self.knots)) for part in PARTS}
+        level = self.level_.at(columns[CALENDAR], knots=len(self.knots))
         curve = self.blend_.curve(described, behaviour, level)
         places = [self.knots.index(day) for day in days or self.knots]
         return Curve(*(part[places] for part in curve))
