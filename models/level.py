@@ -62,7 +62,7 @@ class Level:
         knot
             A level is known so many days after its snapshot.
         """
-        settled = history_days >= min(SETTLED_DAYS, history_days.max(initial=0.0))
+        settled = history_days >= SETTLED_DAYS
         days, history_days, levels = days[settled], history_days[settled], levels[settled]
         share = float(np.median(np.diff(days)) / knot) if days.size > 1 else 1.0
         squares, products = PATIENCE * np.eye(2), PATIENCE * BELIEF
