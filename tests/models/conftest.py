@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -5,7 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.curve import knots
+
 CDNOW_SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "cdnow" / "CDNOW_sample.txt"
+
+Lesson = tuple[pd.DataFrame, pd.DataFrame]
 
 
 @pytest.fixture(scope="session")
@@ -23,37 +28,71 @@ def cdnow_spend_by_day() -> dict[str, dict[int, float]]:
     return spend
 
 
-HORIZON_DAYS = 60
-SNAPSHOTS = {-2: 240, -1: 300, 0: 360}
-"""The day of each snapshot, counted from the first day of the shop."""
+FIRST_SNAPSHOT, STEP_DAYS, PRESENT = 90, 60, 690
+"""Days after the first one of the shop; the labels of three snapshots are known for a year."""
+FIRST_DAY = 19_000
+"""Of the shop, days since 1970-01-01."""
 
 
 @pytest.fixture(scope="session")
-def lesson() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Snapshots of an invented shop, the present without labels; every tenth customer pays nothing."""
+def shop() -> pd.DataFrame:
+    """Order days of an invented shop: customer, day, amount; every tenth customer pays nothing.
+
+    ``left`` is the day on which the customer leaves; until then there are visits as well.
+    """
     rng = np.random.default_rng(0)
-    rows = []
-    for customer in range(500):
-        first, rate = int(rng.integers(0, 350)), rng.gamma(1.0, 1 / 40)
-        last = first + rng.exponential(150)
-        days = np.unique(np.append(first, first + np.cumsum(1 + rng.exponential(1 / rate, 40))).astype(int))
-        days, price = days[days <= last], 0.0 if customer % 10 == 0 else float(rng.lognormal(3, 1))
-        rows += [_row(days, price, snapshot, at) for snapshot, at in SNAPSHOTS.items() if first < at]
-    frame = pd.DataFrame(rows).sort_values("snapshot", ignore_index=True)
-    labels = frame[["orders", "value"]].where(frame["snapshot"] < 0)
-    return frame.drop(columns=["orders", "value"]), labels
+    parts = []
+    for customer in range(300):
+        first, rate = int(rng.integers(0, PRESENT)), rng.gamma(1.0, 1 / 40)
+        left = first + rng.exponential(200)
+        days = np.unique(np.append(first, first + np.cumsum(1 + rng.exponential(1 / rate, 60))).astype(int))
+        price = 0.0 if customer % 10 == 0 else float(rng.lognormal(3, 1))
+        days = days[days <= left]
+        parts.append(pd.DataFrame({"customer": customer, "day": days, "amount": price, "left": left}))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _row(days: np.ndarray, price: float, snapshot: int, at: int) -> dict[str, float]:
-    past, future = days[days < at], days[(days >= at) & (days < at + HORIZON_DAYS)]
-    return {
-        "recency_days": float(at - past[-1]),
-        "tenure_days": float(at - past[0]),
-        "span_days": float(past[-1] - past[0]),
-        "orders_all": float(len(past)),
-        "spend_mean_order": price,
-        "as_of_month": float(at // 30 % 12 + 1),
-        "snapshot": snapshot,
-        "orders": float(len(future)),
-        "value": price * len(future),
+@pytest.fixture(scope="session")
+def lesson_of() -> Callable[..., Lesson]:
+    """Make what there is to learn from order days: one row per customer and snapshot."""
+
+    def lesson(orders: pd.DataFrame, *, present: int = PRESENT, later_days: int = 0) -> Lesson:
+        taken = range(FIRST_SNAPSHOT, present + 1, STEP_DAYS)
+        parts = [_snapshot(orders, at, present) for at in {*taken, present} if (orders["day"] < at).any()]
+        whole = pd.concat(parts).sort_values(["as_of_day", "customer"], ignore_index=True)
+        whole["as_of_day"] += later_days
+        labels = [name for name in whole if str(name).startswith("after_")]
+        return (
+            whole.drop(columns=["customer", *labels]),
+            whole[labels].rename(columns=lambda name: name.removeprefix("after_")),
+        )
+
+    return lesson
+
+
+def _snapshot(orders: pd.DataFrame, at: int, present: int) -> pd.DataFrame:
+    past = orders[orders["day"] < at].groupby("customer")
+    first, last = past["day"].min(), past["day"].max()
+    columns = {
+        "recency_days": at - last,
+        "tenure_days": at - first,
+        "span_days": last - first,
+        "orders_all": past.size(),
+        "spend_mean_order": past["amount"].mean(),
+        "as_of_day": pd.Series(FIRST_DAY + at, first.index),
     }
+    if "left" in orders:
+        columns["visit_days_30d"] = (past["left"].first() - at + 30).clip(0, 30)
+    for days in knots():
+        coming = orders[(orders["day"] >= at) & (orders["day"] < at + days)].groupby("customer")["amount"]
+        is_known = at + days <= present
+        for name, sums in (("orders", coming.size()), ("value", coming.sum())):
+            came = sums.reindex(first.index, fill_value=0)
+            columns[f"after_{name}_{days}"] = came if is_known else came * np.nan
+    return pd.DataFrame(columns).astype(float).reset_index()
+
+
+@pytest.fixture(scope="session")
+def lesson(shop: pd.DataFrame, lesson_of: Callable[..., Lesson]) -> Lesson:
+    """Snapshots of the invented shop, the present without labels."""
+    return lesson_of(shop)

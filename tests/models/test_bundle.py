@@ -41,7 +41,7 @@ def test_a_bundle_read_again_is_the_same_and_forecasts_the_same(
     assert read.plan() == PLAN
     assert read.training == TRAINING
     assert read.steps("sqlite") == PLAN.sql()["sqlite"]
-    frame = lesson[0].drop(columns="snapshot")
+    frame = lesson[0]
     pd.testing.assert_frame_equal(
         read.estimator().predict(frame), written.estimator().predict(frame), check_exact=True
     )

@@ -6,13 +6,14 @@ import duckdb
 import pandas as pd
 import pytest
 
-from features.instants import parse_as_of
+from features.instants import Cutoff, parse_as_of
 from features.plan import FeaturePlan
 from training.history import MOST_SNAPSHOTS, History
 
 PLAN = FeaturePlan(horizon_days=30)
 MAY_30 = parse_as_of("2024-05-30")
 """150 days after the first order."""
+MAY_30_DAY = Cutoff.at(MAY_30, "UTC").day
 MARCH = parse_as_of("2024-03-01")
 
 
@@ -38,7 +39,7 @@ def history_of(fill: Callable[..., None]) -> Iterator[Callable[..., History]]:
 
         def make(lines: list[dict[str, Any]]) -> History:
             fill(connection, PLAN, orders=lines)
-            return History(connection, PLAN, "UTC")
+            return History(connection, PLAN, "UTC", days=(7, 30))
 
         yield make
 
@@ -71,23 +72,36 @@ def test_labels_see_only_what_was_ingested_by_then(history_of: Callable[..., His
     late = line("a", "2024-03-10", 5, ingested_at="2024-05-01")
     history = history_of([*SHOP, late])
     seen = history.labels(MARCH, known_by=parse_as_of("2024-04-30"))
-    assert list(seen.loc["a"]) == [0, 0]
-    assert list(history.labels(MARCH).loc["a"]) == [1, 5]
-    assert list(seen.loc["b"]) == list(history.labels(MARCH).loc["b"]) == [1, 40]
+    month = ["orders_30", "value_30"]
+    assert list(seen.loc["a", month]) == [0, 0]
+    assert list(history.labels(MARCH).loc["a", month]) == [1, 5]
+    assert list(seen.loc["b", month]) == list(history.labels(MARCH).loc["b", month]) == [1, 40]
 
 
-def test_a_cutoff_has_its_horizon_after_it_and_thirty_days_before_it(
+@pytest.mark.parametrize(
+    ("known_by", "week", "month"),
+    [("2024-03-08", [0, 0], None), ("2024-03-07T23:59", None, None), ("2024-03-31", [0, 0], [1, 40])],
+)
+def test_a_label_is_known_once_its_days_are_over(
+    history_of: Callable[..., History], known_by: str, week: list | None, month: list | None
+) -> None:
+    labels = history_of(SHOP).labels(MARCH, known_by=parse_as_of(known_by))
+    for days, came in (7, week), (30, month):
+        given = labels.loc["b", [f"orders_{days}", f"value_{days}"]]
+        assert given.isna().all() if came is None else list(given) == came
+
+
+def test_there_is_a_snapshot_every_thirty_days_after_the_first_thirty(
     history_of: Callable[..., History],
 ) -> None:
     history = history_of(SHOP)
-    assert history.cutoffs(MAY_30) == [MAY_30 - timedelta(days=back) for back in range(30, 121, 10)]
-    assert history.cutoffs(MAY_30 + timedelta(days=2000))[-1] == MAY_30 + timedelta(
-        days=1970 - 10 * (MOST_SNAPSHOTS - 1)
-    )
+    assert history.cutoffs(MAY_30) == [MAY_30 - timedelta(days=back) for back in (30, 60, 90, 120)]
+    much_later = MAY_30 + timedelta(days=2000)
+    assert history.cutoffs(much_later)[-1] == much_later - timedelta(days=30 * MOST_SNAPSHOTS)
 
 
 @pytest.mark.parametrize(("as_of", "cutoffs"), [("2024-02-29", []), ("2024-03-01", ["2024-01-31"])])
-def test_a_shop_younger_than_a_horizon_and_thirty_days_has_no_cutoff(
+def test_a_shop_younger_than_sixty_days_has_no_snapshot_before(
     history_of: Callable[..., History], as_of: str, cutoffs: list[str]
 ) -> None:
     assert history_of(SHOP).cutoffs(parse_as_of(as_of)) == [parse_as_of(day) for day in cutoffs]
@@ -103,21 +117,22 @@ def test_a_share_draws_the_same_customers_in_every_snapshot(history_of: Callable
     assert set(history.labels(MARCH, share=0.4).index) == early
 
 
-def test_a_lesson_counts_its_snapshots_back_from_a_present_without_labels(
+def test_a_lesson_ends_with_the_present_and_knows_each_label_that_is_over(
     history_of: Callable[..., History],
 ) -> None:
     frame, labels = history_of(SHOP).lesson(MAY_30, share=1.0)
-    assert frame["snapshot"].is_monotonic_increasing
-    assert sorted(set(frame["snapshot"])) == list(range(-10, 1))
-    present = frame["snapshot"] == 0
-    assert present.sum() == 3
-    assert (labels["orders"].isna() == present).all()
-    assert (labels["value"].isna() == present).all()
+    day = frame["as_of_day"]
+    assert day.is_monotonic_increasing
+    assert sorted(set(day)) == [MAY_30_DAY - back for back in (120, 90, 60, 30, 0)]
+    assert (day == MAY_30_DAY).sum() == 3
+    for days in (7, 30):
+        assert (labels[f"orders_{days}"].notna() == (day + days <= MAY_30_DAY)).all()
+        assert (labels[f"value_{days}"].isna() == labels[f"orders_{days}"].isna()).all()
 
 
 def test_the_rows_of_a_lesson_stand_beside_their_labels(history_of: Callable[..., History]) -> None:
     frame, labels = history_of(SHOP).lesson(MAY_30, share=1.0)
-    latest = labels[frame["snapshot"] == -1]
+    latest = labels.loc[frame["as_of_day"] == MAY_30_DAY - 30, ["orders_30", "value_30"]]
     assert latest.to_numpy().tolist() == [[1, 30], [0, 0]]
 
 

@@ -11,6 +11,7 @@ from features.plan import FeaturePlan
 from models import bundle
 from models.baselines import RecencyRule
 from models.bundle import Bundle
+from models.spread import ValueSpread
 from training.history import History
 from training.holdout import champion_forecasts, forecasts, held_out_origins
 
@@ -44,7 +45,7 @@ def history(fill: Callable[..., None]) -> Iterator[History]:
     with duckdb.connect() as connection:
         orders = [*(line("a", day, 10) for day in days), line("b", "2024-02-05", 5), late]
         fill(connection, PLAN, orders=orders)
-        yield History(connection, PLAN, "UTC")
+        yield History(connection, PLAN, "UTC", days=Watched(horizon_days=30).knots)
 
 
 @pytest.fixture
@@ -52,8 +53,9 @@ def champion(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Bundle]:
     """Bundle a champion trained at this time, whose risks are like nobody's."""
     monkeypatch.setattr(Watched, "taught", [], raising=False)
     monkeypatch.setitem(bundle.KINDS, Watched.kind, Watched)
-    group = {"churn_risk": 0.123, "expected_orders": 2.0, "expected_value": 3.0}
-    rule = Watched(horizon_days=30).restore({"groups": [group, group]})
+    rule = Watched(horizon_days=30)
+    group = [[each] * len(rule.knots) for each in (0.123, 2.0, 3.0)]
+    rule.restore({"groups": [group, group], "spread": ValueSpread().state()})
     return lambda trained_at: Bundle.of(rule, PLAN, training={"as_of": f"{trained_at}+00:00"})
 
 
@@ -116,9 +118,7 @@ def test_a_recipe_is_taught_at_every_origin_and_stays_unlearnt(
 
 
 @pytest.mark.parametrize(("days_less", "origins"), [(0, 2), (30, 2), (31, 1), (60, 1), (61, 0)])
-def test_an_origin_needs_a_labelled_snapshot_before_it(
-    history: History, days_less: int, origins: int
-) -> None:
+def test_an_origin_needs_a_snapshot_before_it(history: History, days_less: int, origins: int) -> None:
     as_of = MAY_30 - timedelta(days=days_less)
     expected = [as_of - timedelta(days=30), as_of - timedelta(days=60)][:origins]
     assert held_out_origins(history, as_of) == expected

@@ -14,26 +14,27 @@ from training.labels import label_query, label_spine
 
 PLAN = FeaturePlan(horizon_days=30, exclude={"product_id": ("POST",)})
 STEPS = PLAN.sql()["duckdb"]
-QUERY = label_query(PLAN, horizon_days=30)
+DAYS = (7, 30)
+QUERY = label_query(PLAN, days=DAYS)
 JUNE = Cutoff.at(parse_as_of("2024-06-01"), "UTC")
 NOW = "2024-12-31"
 
 
 @pytest.fixture(scope="module")
 def labels_of(fill: Callable[..., None]) -> Any:
-    """Label customer "a" on 1 June 2024 with a horizon of 30 days."""
+    """Label customer "a" on 1 June 2024: orders and their value in 30 days, or in other `DAYS`."""
     with duckdb.connect() as connection:
 
         def label(
-            *lines: dict[str, Any], known_by: str | int = NOW, cutoff: Cutoff = JUNE
+            *lines: dict[str, Any], known_by: str | int = NOW, cutoff: Cutoff = JUNE, days: int = 30
         ) -> tuple[float, float]:
             fill(connection, PLAN, orders=lines)
             match_refunds(connection, STEPS)
             put_on_spine(connection, "SELECT 'a' AS customer_id", cutoff)
             by = known_by if isinstance(known_by, int) else micros(parse_as_of(known_by))
-            labels = label_spine(connection, QUERY, known_by=by)
-            assert list(labels.columns) == ["orders", "value"]
-            return tuple(labels.iloc[0])
+            labels = label_spine(connection, QUERY, days=DAYS, known_by=by)
+            assert list(labels.columns) == ["customer_id", "orders_7", "orders_30", "value_7", "value_30"]
+            return tuple(labels.loc[0, [f"orders_{days}", f"value_{days}"]])
 
         yield label
 
@@ -49,6 +50,17 @@ def test_orders_and_their_value_are_those_of_the_horizon(labels_of: Any) -> None
     outside = [line("2024-05-31T23:59", 1), line("2024-07-01", 1), line("2024-06-05", 9, product_id="POST")]
     same_day = line("2024-06-20T18:00", 5, "3")
     assert labels_of(*TWO, *outside, same_day) == (2, 35)
+
+
+@pytest.mark.parametrize(("lines", "week"), [((), (1, 10)), ((("2024-06-07T23:59", 3),), (2, 13))])
+def test_each_number_of_days_has_its_own_orders(labels_of: Any, lines: tuple, week: tuple) -> None:
+    assert labels_of(*TWO, *(line(*each) for each in lines), line("2024-06-08", 1), days=7) == week
+
+
+@pytest.mark.parametrize(("when", "week"), [("2024-06-07", (0, 0)), ("2024-06-08", (1, 10))])
+def test_a_refund_counts_from_the_day_that_it_is_known(labels_of: Any, when: str, week: tuple) -> None:
+    assert labels_of(*TWO, line(when, -10, "C1"), days=7) == week
+    assert labels_of(*TWO, line(when, -10, "C1")) == (1, 20)
 
 
 def test_whoever_orders_nothing_has_noughts(labels_of: Any) -> None:
@@ -117,8 +129,9 @@ def test_each_customer_on_the_spine_has_a_row_in_its_order(fill: Callable[..., N
         fill(connection, PLAN, orders=[line("2024-06-10", 4) | {"customer_id": name} for name in "ca"])
         match_refunds(connection, STEPS)
         put_on_spine(connection, "SELECT unnest(['c', 'b', 'a']) AS customer_id", JUNE)
-        labels = label_spine(connection, QUERY, known_by=JUNE.micros + 90 * DAY)
-    assert labels.to_numpy().tolist() == [[1, 4], [0, 0], [1, 4]]
+        labels = label_spine(connection, QUERY, days=DAYS, known_by=JUNE.micros + 90 * DAY)
+    assert labels["customer_id"].tolist() == ["a", "b", "c"]
+    assert labels[["orders_30", "value_30"]].to_numpy().tolist() == [[1, 4], [0, 0], [1, 4]]
 
 
 LINES = st.fixed_dictionaries(
