@@ -106,10 +106,12 @@ def _trained(configuration: Configuration, as_of: datetime) -> Bundle:
     project = configuration.project
     with workplace(project.workspace) as connection:
         stage(configuration, connection)
-        history = History(connection, PLAN, project.time_zone)
-        before = as_of - timedelta(days=90)
-        frame = history.snapshot(before)
-        estimator = TreeForecaster(rounds=8, leaves=4).fit(frame.assign(snapshot=0), history.labels(before))
+        estimator = TreeForecaster(rounds=8, leaves=4)
+        history = History(connection, PLAN, project.time_zone, days=estimator.knots)
+        cutoffs = [as_of - timedelta(days=back) for back in (180, 90, 0)]
+        frame = pd.concat([history.snapshot(each) for each in cutoffs], ignore_index=True)
+        labels = [history.labels(each, known_by=as_of) for each in cutoffs]
+        estimator.fit(frame, pd.concat(labels, ignore_index=True))
     training = {
         "setting": project.setting,
         "currency": project.currency,

@@ -4,7 +4,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -43,11 +43,12 @@ def a_run(day: int) -> Run:
 def parts() -> Iterator[pa.Table]:
     for part in range(PARTS):
         numbers = dict.fromkeys(SCHEMA.names, [0.1] * PART_ROWS)
-        texts = {
+        others = {
             "customer_id": [f"{part}-{row}" for row in range(PART_ROWS)],
+            "next_order_date": [date(2024, 3, 5)] * PART_ROWS,
             "confidence": ["A"] * PART_ROWS,
         }
-        yield pa.table(numbers | texts)
+        yield pa.table(numbers | others)
 
 
 def publish(store: Store, day: int) -> None:

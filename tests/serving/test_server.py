@@ -60,11 +60,11 @@ def test_a_sound_bundle_is_handed_over_without_telemetry(start: Start) -> None:
 
 
 def test_a_flipped_byte_in_the_bundle_refuses_the_start(start: Start, bundle_folder: Path) -> None:
-    trees = bundle_folder / "trees" / "churn.txt"
+    trees = bundle_folder / "trees" / "no_order.txt"
     content = bytearray(trees.read_bytes())
     content[len(content) // 2] ^= 1
     trees.write_bytes(content)
-    with pytest.raises(InputError, match=r"churn\.txt is not what was written .* promote another version"):
+    with pytest.raises(InputError, match=r"no_order\.txt is not what was written .* promote another version"):
         start(bundle=bundle_folder)
 
 
@@ -79,8 +79,8 @@ def test_a_bundle_that_forecasts_otherwise_refuses_the_start(bundle_folder: Path
 
 def test_a_bundle_that_crashes_refuses_the_start(bundle_folder: Path) -> None:
     bundle = Bundle.read(bundle_folder)
-    trees = bundle.documents["trees/churn.txt"]
-    Bundle({**bundle.documents, "trees/churn.txt": trees[: len(trees) // 2]}).write(bundle_folder)
+    trees = bundle.documents["trees/no_order.txt"]
+    Bundle({**bundle.documents, "trees/no_order.txt": trees[: len(trees) // 2]}).write(bundle_folder)
     with pytest.raises(InputError, match=r"breaks when it is tried .* promote another version"):
         try_in_child(bundle_folder)
 

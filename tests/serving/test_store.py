@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Thread
 
@@ -16,8 +16,11 @@ ADA = {
     "churn_risk_percentile": 50.0,
     "expected_orders": 1.5,
     "expected_value": 0.1 + 0.2,
+    "value_low": 0.0,
+    "value_high": 1.0,
     "clv": 1e-300,
     "historic_value": 1e15 + 0.125,
+    "next_order_date": date(2024, 2, 29),
     "potential_score": 99.5,
     "confidence": "A",
 }
@@ -94,8 +97,11 @@ def test_a_customer_is_a_row_of_the_output_table_in_its_order(store: Store) -> N
         ("churn_risk_percentile", 50.0),
         ("expected_orders", 1.5),
         ("expected_value", 0.1 + 0.2),
+        ("value_low", 0.0),
+        ("value_high", 1.0),
         ("clv", 1e-300),
         ("historic_value", 1e15 + 0.125),
+        ("next_order_date", date(2024, 2, 29)),
         ("potential_score", 99.5),
         ("value_basis", "revenue"),
         ("confidence", "A"),
