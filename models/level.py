@@ -16,7 +16,7 @@ SETTLED_DAYS = 60
 """Of history before a snapshot; a younger shop's level tells of its first customers only."""
 SEASONED_DAYS = 180
 """Of history before a snapshot whose level may tell of a season."""
-HALF_LIFE_DAYS = 60
+HALF_LIFE_DAYS = 30
 """After which a snapshot's level counts half in what is usual."""
 BELIEF = np.array([0.5, 0.8])
 """How much of the usual level, and of last year's deviation from it, returns, before anything was seen."""
