@@ -9,7 +9,6 @@ import pandas as pd
 from models.curve import Curve
 from models.estimator import Columns, ForecastEstimator, columns_of
 from models.likelihood import Vector
-from models.spread import ValueSpread
 
 
 class OwnRate(ForecastEstimator):
@@ -23,7 +22,7 @@ class OwnRate(ForecastEstimator):
 
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
         """Learn only how far values spread."""
-        self.spread_ = self._spread(frame, labels)
+        self._compare(frame, labels)
         return self
 
     def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
@@ -33,12 +32,12 @@ class OwnRate(ForecastEstimator):
         return Curve(at, np.exp(-orders), orders, orders * columns["spend_mean_order"]).coherent()
 
     def state(self) -> dict[str, Any]:
-        """Return how far values spread."""
-        return {"spread": self.spread_.state()}
+        """Return what is usual, and how far values spread."""
+        return self._compared()
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take up how far values spread."""
-        self.spread_ = ValueSpread.restore(state["spread"])
+        """Take up what is usual, and how far values spread."""
+        self._take_up(state)
         return self
 
 
@@ -58,7 +57,7 @@ class RecencyRule(ForecastEstimator):
         silent = self._silent(columns_of(frame))
         means = [[_means(labels[silent == group], days) for days in self.knots] for group in (False, True)]
         self.groups_ = _continued(np.array(means).transpose(0, 2, 1), np.array(self.knots, dtype=float))
-        self.spread_ = self._spread(frame, labels)
+        self._compare(frame, labels)
         return self
 
     def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
@@ -71,12 +70,12 @@ class RecencyRule(ForecastEstimator):
 
     def state(self) -> dict[str, Any]:
         """Return the means of both groups."""
-        return {"groups": self.groups_.tolist(), "spread": self.spread_.state()}
+        return {"groups": self.groups_.tolist(), **self._compared()}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take up the means of both groups."""
         self.groups_ = np.array(state["groups"])
-        self.spread_ = ValueSpread.restore(state["spread"])
+        self._take_up(state)
         return self
 
     def _silent(self, columns: Columns) -> Vector:

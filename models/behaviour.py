@@ -7,9 +7,9 @@ import lightgbm as lgb
 import numpy as np
 
 from models.estimator import Columns
-from models.likelihood import Vector
+from models.likelihood import Vector, log_odds
 from models.purchase_forecaster import Described
-from models.snapshots import Snapshot, inputs, log_odds, log_value
+from models.snapshots import Snapshot, inputs, log_value
 
 FIRST_KNOT_DAYS = 30
 """The shortest time whose outcome teaches; what came in a week is mostly chance."""
@@ -93,6 +93,19 @@ class Behaviour:
             target: np.asarray(self.boosters_[target].predict(matrix, raw_score=True, num_threads=1))
             if target in self.boosters_
             else np.zeros(len(matrix))
+            for target in OBJECTIVES
+        }
+
+    def contributions(self, columns: Columns, described: Described) -> dict[str, Vector]:
+        """Return by target what each input adds to the margin, and last its mean: of shape (n, f + 1).
+
+        These are the inputs' Shapley values along the trees' paths (Lundberg and others 2020).
+        """
+        matrix = self.matrix(columns, described)
+        return {
+            target: np.asarray(self.boosters_[target].predict(matrix, pred_contrib=True, num_threads=1))
+            if target in self.boosters_
+            else np.zeros((len(matrix), len(self.names) + 1))
             for target in OBJECTIVES
         }
 

@@ -7,9 +7,9 @@ import numpy as np
 from scipy.special import expit
 
 from models.curve import Curve
-from models.likelihood import Vector
+from models.likelihood import Vector, log_odds
 from models.purchase_forecaster import Described
-from models.snapshots import Snapshot, log_odds, log_value
+from models.snapshots import Snapshot, log_value
 
 PRIOR = np.array([0.0, 1.0, 0.8])
 """Shift, weight of the process, weight of behaviour, before anything was seen."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,7 +10,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from models.curve import Curve, knots
+from models.explanation import Explanation, mean, one_effect
 from models.likelihood import Vector
+from models.skill import Skill
 from models.spread import ValueSpread
 
 Columns = Mapping[str, Vector]
@@ -49,12 +52,18 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     ----------
     spread_
         How far values lie from what was expected.
+    skill_
+        How well customers were forecast, by their orders; empty where it was not seen.
+    usual_
+        By explained target the mean of what the rule or process says at present.
     """
 
     kind: ClassVar[str]
     """The name of the estimator in bundles and tables."""
 
     spread_: ValueSpread
+    skill_: Skill = Skill()
+    usual_: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, *, horizon_days: int = 90, clv_days: int = 365, discount_rate: float = 0.10) -> None:
         self.horizon_days = horizon_days
@@ -89,6 +98,11 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             "clv": curve.discounted_value(until=self.clv_days, rate=self.discount_rate),
             "next_order_days": curve.median_day(),
         }
+
+    def explain(self, columns: Columns) -> Explanation:
+        """Tell what moved the forecasts of the horizon, from features by name, each of shape (n,)."""
+        curve = self.curve(columns, days=[self.horizon_days])
+        return one_effect(curve.no_order[0], curve.value[0], usual=self.usual_)
 
     def predict(self, frame: pd.DataFrame, *, horizon_days: Sequence[int] | None = None) -> pd.DataFrame:
         """Forecast each row of a frame.
@@ -129,14 +143,29 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take up what was learnt from plain data."""
 
-    def _spread(self, frame: pd.DataFrame, labels: pd.DataFrame | None) -> ValueSpread:
-        """Compare what is forecast for the labelled rows with what came."""
+    def _compare(self, frame: pd.DataFrame, labels: pd.DataFrame | None) -> None:
+        """Keep what is usual at present, and compare forecasts of the labelled rows with what came."""
+        self.usual_, self.skill_, self.spread_ = {}, Skill(), ValueSpread()
+        present = self.explain(columns_of(frame[frame[CALENDAR] == frame[CALENDAR].max()]))
+        self.usual_ = dict(zip(present.targets, map(mean, present.score), strict=True))
         if labels is None:
-            return ValueSpread()
-        value = labels[f"value_{self.horizon_days}"].to_numpy()
+            return
+        came, value = (labels[f"{name}_{self.horizon_days}"].to_numpy() for name in ("orders", "value"))
         known = ~np.isnan(value)
-        curve = self.curve(columns_of(frame[known]), days=[self.horizon_days])
-        return ValueSpread().fit(curve.no_order[0], curve.value[0], value[known])
+        columns = columns_of(frame[known])
+        curve = self.curve(columns, days=[self.horizon_days])
+        self.spread_ = ValueSpread().fit(curve.no_order[0], curve.value[0], value[known])
+        self.skill_ = Skill().fit(columns["orders_all"], curve.no_order[0], (came[known] == 0).astype(float))
+
+    def _compared(self) -> dict[str, Any]:
+        """Return what was learnt by comparing as plain data."""
+        return {"spread": self.spread_.state(), "skill": self.skill_.state(), "usual": dict(self.usual_)}
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        """Take up what was learnt by comparing."""
+        self.spread_ = ValueSpread.restore(state["spread"])
+        self.skill_ = Skill.restore(state["skill"])
+        self.usual_ = dict(state["usual"])
 
 
 def columns_of(frame: pd.DataFrame) -> Columns:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import logit
 from threadpoolctl import threadpool_limits
 
 Vector = NDArray[np.float64]
 Rows = tuple[Vector, ...]
 Terms = Callable[[Vector, Rows], tuple[Vector, Vector]]
+CERTAIN = 1e-6
+"""Chances are kept so far from 0 and 1 before their log-odds are taken."""
 
 # Standard deviations of the normal prior on each log parameter around its usual value. The weak one moves the
 # fits to 2,357 CDNOW customers by less than a thousandth; the strong one decides where the data cannot.
@@ -22,6 +25,11 @@ EDGE = 0.5  # nearer than this to the end of its reach, a parameter counts as ha
 FLAT = 1e-5  # the largest slope per customer at which a fit counts as converged
 THINNED = 2_000  # rows on which the starts compete
 STARTS = ((0.0, 0.0), (-1.5, 0.0), (0.0, -1.5), (1.0, 1.0))  # shifts of the first and the second half
+
+
+def log_odds(probability: Vector) -> Vector:
+    """Return the log-odds of probabilities, of the same shape."""
+    return np.asarray(logit(np.clip(probability, CERTAIN, 1 - CERTAIN)))
 
 
 @dataclass(frozen=True)

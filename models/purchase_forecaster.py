@@ -13,7 +13,6 @@ from models.gamma_gamma import GammaGamma
 from models.likelihood import Vector
 from models.pareto_nbd import ParetoNbd
 from models.purchase_process import PurchaseProcess
-from models.spread import ValueSpread
 
 PROCESSES: dict[str, type[PurchaseProcess]] = {"pareto_nbd": ParetoNbd, "bg_nbd": BgNbd}
 
@@ -91,7 +90,7 @@ class PurchaseForecaster(ForecastEstimator):
         self.order_value_ = GammaGamma().fit(
             latest["orders_all"], latest["spend_mean_order"], near=order_value
         )
-        self.spread_ = self._spread(frame, labels)
+        self._compare(frame, labels)
         return self
 
     def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
@@ -111,12 +110,12 @@ class PurchaseForecaster(ForecastEstimator):
         return {
             "process": self.process_.parameters_,
             "order_value": self.order_value_.parameters_,
-            "spread": self.spread_.state(),
+            **self._compared(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take up fitted parameters."""
         self.process_ = PROCESSES[self.process].from_parameters(state["process"])
         self.order_value_ = GammaGamma.from_parameters(state["order_value"])
-        self.spread_ = ValueSpread.restore(state["spread"])
+        self._take_up(state)
         return self

@@ -5,22 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from models.estimator import CALENDAR, Columns, columns_of
-from models.likelihood import Vector
+from models.likelihood import CERTAIN, Vector, log_odds
 from models.purchase_forecaster import Described, PurchaseForecaster
 
-CERTAIN = 1e-6
-"""Chances are kept so far from 0 and 1 before their log-odds are taken."""
 NEGLIGIBLE = 1e-3
 """Of an order: who is expected to buy less counts as that, and is long gone."""
 STEPS = 50
-
-
-def log_odds(probability: Vector) -> Vector:
-    """Return the log-odds of probabilities, of the same shape."""
-    return np.asarray(logit(np.clip(probability, CERTAIN, 1 - CERTAIN)))
+PROCESS = ("process_alive", "process_no_order", "process_orders", "process_order_value", "process_value")
+"""What trees are told of the process."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +92,15 @@ def snapshots(frame: pd.DataFrame, labels: pd.DataFrame, process: PurchaseForeca
 def inputs(columns: Columns, described: Described, *, knot: int) -> dict[str, Vector]:
     """Return what trees learn from, by name: the features, and what the process says at one knot."""
     curve = described.curve
-    return {
-        **{name: values for name, values in columns.items() if name != CALENDAR},
-        "process_alive": described.alive,
-        "process_no_order": curve.no_order[knot],
-        "process_orders": curve.orders[knot],
-        "process_order_value": described.order_value,
-        "process_value": curve.value[knot],
-    }
+    said = (
+        described.alive,
+        curve.no_order[knot],
+        curve.orders[knot],
+        described.order_value,
+        curve.value[knot],
+    )
+    known = {name: values for name, values in columns.items() if name != CALENDAR}
+    return known | dict(zip(PROCESS, said, strict=True))
 
 
 def log_value(described: Described, knot: int) -> Vector:

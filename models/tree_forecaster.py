@@ -13,13 +13,16 @@ from models.behaviour import FIRST_KNOT_DAYS, SETTLED_DAYS, Behaviour, Capacity
 from models.blend import Blend, Outcome, outcome
 from models.curve import Curve
 from models.estimator import CALENDAR, Columns, ForecastEstimator
+from models.explanation import CHURN_RISK, EXPECTED_VALUE, PURCHASE_RHYTHM, Explanation, mean
 from models.level import ShopLevel
-from models.likelihood import Vector
-from models.purchase_forecaster import PurchaseForecaster
-from models.snapshots import Snapshot, inputs, snapshots
+from models.likelihood import Vector, log_odds
+from models.purchase_forecaster import Described, PurchaseForecaster
+from models.skill import Skill
+from models.snapshots import PROCESS, Snapshot, inputs, log_value, snapshots
 from models.spread import ValueSpread
 
-TARGETS = ("no_order", "value")
+TARGETS = {"no_order": CHURN_RISK, "value": EXPECTED_VALUE}
+"""What is learnt, and the output that it becomes."""
 ORIGINS = 3
 """At which trees taught on what was known before are compared with what came."""
 
@@ -67,6 +70,8 @@ class TreeForecaster(ForecastEstimator):
         """Learn from the snapshots whose labels are known by any knot; the latest one is the present."""
         *past, present = snapshots(frame, labels, self._process())
         self.process_ = present.process
+        scores = self._process_scores(present.described)
+        self.usual_ = {output: mean(scores[target]) for target, output in TARGETS.items()}
         self.level_ = ShopLevel().fit(past, self.knots)
         names = list(inputs(present.columns, present.described, knot=0))
         origins = self._origins(past, present.day)
@@ -90,6 +95,32 @@ class TreeForecaster(ForecastEstimator):
         places = [self.knots.index(day) for day in days or self.knots]
         return Curve(*(part[places] for part in curve))
 
+    def explain(self, columns: Columns) -> Explanation:
+        """Tell what moved the forecasts of the horizon: the process, and each feature by the trees.
+
+        What the trees make of the process's own outputs belongs to the process, the level and the shift to
+        the base.
+        """
+        described, place = self.process_.describe(columns), self._horizon
+        level = self.level_.at(columns[CALENDAR], knots=len(self.knots))
+        added, process = self.behaviour_.contributions(columns, described), self._process_scores(described)
+        is_own = np.array([name not in PROCESS for name in self.behaviour_.names], dtype=bool)
+        names = [name for name in self.behaviour_.names if name not in PROCESS]
+        base, effects = [], []
+        for target, output in TARGETS.items():
+            shift, of_process, of_behaviour = self.blend_.weights_[target]
+            moved = of_behaviour * added[target]
+            usual = self.usual_[output]
+            rhythm = of_process * (process[target] - usual) + moved[:, :-1][:, ~is_own].sum(axis=1)
+            base.append(shift + level[target][place] + of_process * usual + moved[:, -1])
+            effects.append(np.column_stack([moved[:, :-1][:, is_own], rhythm]))
+        known = [columns[name] for name in names]
+        alone = (described.curve.no_order[place], described.curve.value[place])
+        values = np.array([np.column_stack([*known, one]) for one in alone])
+        return Explanation(
+            tuple(TARGETS.values()), (*names, PURCHASE_RHYTHM), np.array(base), np.array(effects), values
+        )
+
     def importance(self) -> pd.Series:
         """Return each input's share of the total gain of the trees, largest first."""
         gains = [booster.feature_importance("gain") for booster in self.behaviour_.boosters_.values()]
@@ -106,7 +137,7 @@ class TreeForecaster(ForecastEstimator):
             "boosters": {target: booster.model_to_string() for target, booster in trees.items()},
             "weights": {target: weights.tolist() for target, weights in self.blend_.weights_.items()},
             "level": self.level_.state(),
-            "spread": self.spread_.state(),
+            **self._compared(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> Self:
@@ -118,13 +149,20 @@ class TreeForecaster(ForecastEstimator):
         self.blend_ = Blend()
         self.blend_.weights_ = {target: np.array(weights) for target, weights in state["weights"].items()}
         self.level_ = ShopLevel.restore(state["level"])
-        self.spread_ = ValueSpread.restore(state["spread"])
+        self._take_up(state)
         return self
 
     def _process(self) -> PurchaseForecaster:
         return PurchaseForecaster(
             horizon_days=self.horizon_days, clv_days=self.clv_days, discount_rate=self.discount_rate
         )
+
+    def _process_scores(self, described: Described) -> dict[str, Vector]:
+        place = self._horizon
+        return {
+            "no_order": log_odds(described.curve.no_order[place]),
+            "value": log_value(described, place),
+        }
 
     @property
     def _horizon(self) -> int:
@@ -158,14 +196,16 @@ class TreeForecaster(ForecastEstimator):
             target: [one.outcome(target, self.behaviour_.rows_) for one in seen] for target in TARGETS
         }
         self.blend_ = Blend().fit(outcomes)
-        self.spread_ = ValueSpread()
+        self.spread_, self.skill_ = ValueSpread(), Skill()
         if seen:
             risk, value = (
                 np.concatenate([self.blend_.add(target, *one[:3]) for one in outcomes[target]])
                 for target in TARGETS
             )
-            came = np.concatenate([one.origin.value[one.knot] for one in seen])
+            orders = np.concatenate([one.origin.columns["orders_all"] for one in seen])
+            gone, came = (np.concatenate([one.came for one in outcomes[target]]) for target in TARGETS)
             self.spread_.fit(expit(risk), np.exp(value), came)
+            self.skill_.fit(orders, expit(risk), gone)
 
 
 class _Seen(NamedTuple):

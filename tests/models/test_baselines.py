@@ -5,8 +5,10 @@ import pytest
 from models.baselines import OwnRate, RecencyRule
 from models.estimator import ForecastEstimator
 
-RECENCY = pd.DataFrame({"recency_days": [5.0, 30.0, 31.0, 90.0, 1.0]})
-PAST = pd.DataFrame({"orders_all": [3.0, 1], "tenure_days": [60.0, 0], "spend_mean_order": [20.0, 7]})
+RECENCY = pd.DataFrame({"recency_days": [5.0, 30.0, 31.0, 90.0, 1.0], "orders_all": 1.0, "as_of_day": 0.0})
+PAST = pd.DataFrame(
+    {"orders_all": [3.0, 1], "tenure_days": [60.0, 0], "spend_mean_order": [20.0, 7], "as_of_day": 0.0}
+)
 
 
 def labels(rule: ForecastEstimator, *, known_days: int, rows: int = 5) -> pd.DataFrame:
@@ -57,7 +59,7 @@ def test_a_group_without_anybody_is_half_certain_of_the_first_days() -> None:
 @pytest.mark.parametrize("kind", [OwnRate, RecencyRule])
 def test_a_rule_restored_from_its_state_forecasts_the_same(kind: type[ForecastEstimator]) -> None:
     rule = kind(horizon_days=30)
-    frame = pd.concat([RECENCY, PAST], axis=1).fillna(1.0)
+    frame = RECENCY.assign(tenure_days=60.0, spend_mean_order=20.0)
     rule.fit(frame, labels(rule, known_days=365))
     restored = kind(horizon_days=30).restore(rule.state())
     pd.testing.assert_frame_equal(restored.predict(frame), rule.predict(frame), check_exact=True)
