@@ -19,8 +19,9 @@ from features.lines import (
     refund_matches,
     unbound_orders,
 )
+from features.own import ENGINES, OwnFeature, unbound_own, with_own
+from features.own_tables import DAYS, LINES, shown
 
-ENGINES = ("duckdb", "sqlite", "databricks")
 SUMMED = (
     SUBJECT,
     "as_of_day",
@@ -62,6 +63,8 @@ class FeaturePlan:
         Whether ``customers`` tells when each joined.
     reads_orders
         Whether there are orders; without them the attributes are all there is.
+    own
+        Features that a user wrote, beside those of the themes.
     """
 
     horizon_days: int
@@ -75,6 +78,7 @@ class FeaturePlan:
     attributes: tuple[Attribute, ...] = ()
     knows_joining: bool = False
     reads_orders: bool = True
+    own: tuple[OwnFeature, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain data."""
@@ -89,7 +93,8 @@ class FeaturePlan:
         }
         lists = {name: tuple(values) for name, values in plain.items() if isinstance(values, list | tuple)}
         known = tuple(Attribute.from_json(each) for each in plain.get("attributes", ()))
-        return cls(**plain | lists | maps | {"attributes": known})
+        own = tuple(OwnFeature(**each) for each in plain.get("own", ()))
+        return cls(**plain | lists | maps | {"attributes": known, "own": own})
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
@@ -123,12 +128,19 @@ class FeaturePlan:
 
     @cached_property
     def _texts(self) -> dict[str, dict[str, str]]:
-        return {
-            engine: {
-                name: str(ibis.to_sql(table, dialect=engine)) for name, table in self._expressions.items()
-            }
-            for engine in ENGINES
-        }
+        return {engine: self._steps(engine) for engine in ENGINES}
+
+    def _steps(self, engine: str) -> dict[str, str]:
+        texts = {name: str(ibis.to_sql(table, dialect=engine)) for name, table in self._expressions.items()}
+        if self.own:
+            tables = {name: str(ibis.to_sql(table, dialect=engine)) for name, table in self._shown().items()}
+            texts["features"] = with_own(texts["features"], self.own, tables, engine)
+        return texts
+
+    def _shown(self) -> dict[str, ir.Table]:
+        """Return the tables that own features may read, of what was known at `as_of`."""
+        seen = known(self.order_lines(), unbound_spine(), clock="ordered_at")
+        return {"days": shown(order_days(seen), DAYS), "lines": shown(seen, LINES)}
 
     def names(self) -> list[str]:
         """Return the feature columns in order."""
@@ -150,7 +162,8 @@ class FeaturePlan:
             twice = theme.keys() & values.keys()
             if twice:
                 raise InputError(
-                    f"two features are named {min(twice)!r}; rename a value or column of a source"
+                    f"two features are named {min(twice)!r}; rename a value or column of a source, or an "
+                    "own feature"
                 )
             values |= theme
         return joined.select(
@@ -173,6 +186,7 @@ class FeaturePlan:
         if self._has_customers:
             customers = attributes.unbound_customers(self.attributes)
             yield attributes.summary(customers, spine, self.attributes)
+        yield from map(unbound_own, self.own)
 
     def _themes(self, t: ir.Table) -> Iterator[dict[str, ir.Value]]:
         yield volume.features(t)
@@ -193,6 +207,8 @@ class FeaturePlan:
             yield feedback.features(t, kinds=self.feedback_kinds, topics=self.feedback_topics)
         if self._has_customers:
             yield attributes.features(t, self.attributes, knows_joining=self.knows_joining)
+        for each in self.own:
+            yield {each.name: t[f"_own_{each.name}"]}
 
     @property
     def _described(self) -> list[str]:

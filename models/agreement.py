@@ -11,7 +11,7 @@ def disagreement(bundle: Bundle, configuration: Configuration) -> str | None:
     """Tell the first setting that a bundle was trained with and that is another now; null when none is."""
     project, forecast = configuration.project, configuration.section("forecast", ForecastSettings)
     wanted = {f"project.{key}": getattr(project, key) for key in ASKED}
-    wanted |= {f"forecast.{key}": value for key, value in forecast.model_dump().items()}
+    wanted |= {f"forecast.{key}": value for key, value in forecast.question.items()}
     for key, value in wanted.items():
         trained = bundle.training[key.partition(".")[2]]
         if trained != value:

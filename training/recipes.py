@@ -11,9 +11,9 @@ TREES = "trees + process"
 
 def recipes(settings: ForecastSettings, *, seed: int) -> dict[str, ForecastEstimator]:
     """Return unfitted forecasters by name, the most capable first."""
-    about = settings.model_dump()
+    about = settings.question
     return {
-        TREES: TreeForecaster(**about, seed=seed),
+        TREES: TreeForecaster(**about, **settings.capacity, seed=seed),
         "Pareto/NBD": PurchaseForecaster(**about, process="pareto_nbd"),
         "BG/NBD": PurchaseForecaster(**about, process="bg_nbd"),
         "own past rate": OwnRate(**about),

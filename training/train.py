@@ -75,7 +75,7 @@ class Lesson:
             "labelled_rows": int(labels[f"orders_{self.settings.horizon_days}"].notna().sum()),
             "churn_risk_grid": quantile_grid(risk),
             "notes": _notes(estimator),
-            **self.settings.model_dump(),
+            **self.settings.question,
         }
         return estimator, facts
 
