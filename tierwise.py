@@ -106,9 +106,15 @@ def check(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
     workspace = configuration.project.workspace
     with workplace(workspace) as connection:
         report = stage(configuration, connection)
+        (workspace / "data_quality.json").write_text(report.to_json(), encoding="utf-8")
+        if configuration.project.setting == "labelled":
+            from training.labelled import look_over
+
+            console.print(quality.render(report))
+            typer.echo("\n".join(look_over(configuration, connection)))
+            return
         until = parse_as_of(as_of) if as_of else end_of_data(connection)
         advice = horizon.horizon_advice(connection, as_of=until)
-    (workspace / "data_quality.json").write_text(report.to_json(), encoding="utf-8")
     (workspace / "horizon.json").write_text(advice.to_json(), encoding="utf-8")
     console.print(quality.render(report))
     console.print(horizon.render(advice))
@@ -131,7 +137,7 @@ def train(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
         console.print(render(done.evaluation))
     typer.echo(
         f"version {done.version.version} ({done.facts['model']}, {done.facts['customers']:,} customers, "
-        f"{done.facts['snapshots']} labelled snapshots) is {done.verdict.alias}: {done.verdict.reason}"
+        f"{done.facts['labelled_rows']:,} labelled rows) is {done.verdict.alias}: {done.verdict.reason}"
     )
     for note in done.facts["notes"]:
         typer.echo(f"note: {note}")

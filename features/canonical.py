@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import duckdb
 
-from features.contract import ORDERS, SCALE, Kind, Table
+from features.contract import CONTRACTS, ORDERS, SCALE, Kind, Table
 from features.parsing import LIMIT, NO, NOTHING, WHAT, YES, Cell, identifier, literal, local_day
 from features.scans import FILE, ROW, Scan
 
@@ -39,6 +39,13 @@ class Rule:
     text: str
     condition: str
     action: str = "read as null"
+
+
+ODD = (
+    Rule("renews_at", "is not after started_at", "coalesce(renews_at <= started_at, FALSE)"),
+    Rule("fee", "is negative", "coalesce(fee < 0, FALSE)"),
+)
+"""Rules for values of a contract that are read as null."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,8 @@ def canonical(
             "quantity": "CASE WHEN is_return = 1 AND net > 0 THEN -abs(quantity) ELSE quantity END",
             "is_return": "coalesce(is_return, CAST(net < 0 OR (net = 0 AND quantity < 0) AS BIGINT), 0)",
         }
+    if table is CONTRACTS:
+        values |= {rule.column: f"CASE WHEN NOT ({rule.condition}) THEN {rule.column} END" for rule in ODD}
     parsed = _parsed(columns, scan)
     if table is ORDERS:
         parsed = f"SELECT *, {_net(scan)} AS net FROM ({parsed})"
@@ -169,6 +178,8 @@ def _faults(table: Table, scan: Scan) -> tuple[Rule, ...]:
             continue
         rules.append(Rule(name, "is missing", f"NOT {given(name)}"))
         rules += _unreadable(name, table.columns[name], scan.cells[name])
+    if table is CONTRACTS:
+        rules.append(Rule("ended_at", "is before started_at", "coalesce(ended_at < started_at, FALSE)"))
     return tuple(rules)
 
 
@@ -205,6 +216,8 @@ def _corrections(table: Table, scan: Scan) -> tuple[Rule, ...]:
     if table is ORDERS and "is_return" in scan.cells:
         turned = "is_return = 1 AND net > 0"
         rules.append(Rule("amount", "is positive though the line is a return", turned, "sign turned"))
+    if table is CONTRACTS:
+        rules += [rule for rule in ODD if rule.column in scan.cells]
     return tuple(rules)
 
 
@@ -241,17 +254,20 @@ def _readable(
     wanted = {name: kind for name, kind in kinds.items() if found.get(name, kind) is not kind}
     if not wanted:
         return {}
-    cells = {name: scan.cells[name] for name in wanted}
-    tests = [
-        f"bool_and({cells[name].read_as(kind)} IS NOT NULL) FILTER ({cells[name].given})"
-        for name, kind in wanted.items()
-    ]
+    tests = [_all_readable(scan.cells[name], kind) for name, kind in wanted.items()]
     told = connection.execute(f"SELECT {', '.join(tests)} FROM ({scan.relation})").fetchall()[0]
     return {
         name: kind
         for (name, kind), readable in zip(wanted.items(), told, strict=True)
         if readable is not False
     }
+
+
+def _all_readable(cell: Cell, kind: Kind) -> str:
+    """Write SQL for whether no value speaks against a kind: false, or else true or null."""
+    if kind is Kind.NUMBER and cell.family == "text":
+        return _all_numbers(cell)
+    return f"bool_and({cell.read_as(kind)} IS NOT NULL) FILTER ({cell.given})"
 
 
 def _all_numbers(cell: Cell) -> str:

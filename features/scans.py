@@ -200,6 +200,11 @@ def _cells(table: Table, source: Source, types: dict[str, str], file: str) -> di
 
 def _missing(table: Table, canonical: str, column: str, types: dict[str, str], file: str) -> InputError:
     also = " (or those of quantity and unit_price)" if canonical == "amount" else ""
+    if table.open_ended and canonical == "customer_id":
+        also = (
+            ', or, where there is none, number the rows with sources.customers.query = "select '
+            "row_number() over () as customer_id, * from read_csv('...')\""
+        )
     return InputError(
         f"{file} has no column {column!r}; {nearest(column, types)}; name it with "
         f"sources.{table.name}.columns.{canonical}{also}"

@@ -8,7 +8,9 @@ import ibis
 import numpy as np
 
 from features.attributes import Attribute
+from features.configuration import nearest
 from features.contract import CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind, Table, slug
+from features.errors import InputError
 from features.instants import Cutoff
 from features.lines import purchases_and_refunds, unbound_orders
 from features.parsing import identifier
@@ -78,12 +80,23 @@ def plan_attributes(
     Returns
     -------
     The plan, and a sentence for each column that is no feature.
+
+    Raises
+    ------
+    InputError
+        No column is a feature, or one that is left out does not exist.
     """
+    described = connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall()
+    for name in source.left_out:
+        if name not in (known := [column[0] for column in described]):
+            raise InputError(
+                f"sources.customers.left_out: there is no column {name!r}; {nearest(name, known)}"
+            )
     rows = connection.execute(f"SELECT count(*) FROM {CUSTOMERS.name}").fetchall()[0][0]
     rare = int(np.clip(rows // 500, 2, 10))
     planned: dict[str, Attribute] = {}
     notes = []
-    for name, kind, *_ in connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall():
+    for name, kind, *_ in described:
         if name in (*CUSTOMERS.staged, source.label, *source.left_out):
             continue
         counts = _counted(connection, name)
@@ -93,6 +106,9 @@ def plan_attributes(
             notes.append(f"customers.{name} is no feature: {_why_not(counts, rare, slug(name) in planned)}")
             continue
         planned[slug(name)] = Attribute(name, KINDS[kind], tuple(values) if is_text else (), fixed=True)
+    if not planned:
+        why = "; ".join(notes) or "there is no other column than the outcome"
+        raise InputError(f"sources.customers gives nothing to forecast from: {why}")
     plan = FeaturePlan(horizon_days=horizon_days, attributes=tuple(planned.values()), reads_orders=False)
     return plan, notes
 

@@ -22,7 +22,7 @@ STRENGTHS = (0.02, 0.2, 2.0)
 CAPACITIES = {
     "stumps": TreeMargin(leaves=2, learning_rate=0.15, feature_share=0.7),
     "small": TreeMargin(leaves=6, learning_rate=0.06, feature_share=0.5),
-    "middle": TreeMargin(leaves=20, learning_rate=0.08, feature_share=1.0, row_share=0.9, patience=15),
+    "middle": TreeMargin(leaves=20, learning_rate=0.05, feature_share=1.0, row_share=0.9, patience=15),
     "large": TreeMargin(
         leaves=63, learning_rate=0.08, feature_share=1.0, row_share=0.9, ridge=2.0, patience=15
     ),

@@ -26,7 +26,6 @@ TREES: dict[str, Any] = {
     "objective": "binary",
     "bagging_freq": 1,
     "min_child_samples": 20,
-    "max_bin": 127,
     "cat_smooth": 10.0,
     "cat_l2": 10.0,
     "max_cat_to_onehot": 8,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pandas as pd
@@ -18,14 +18,15 @@ from features.sources import CustomersSource, read_sources
 from features.staging import stage
 from features.survey import plan_attributes
 from models.agreement import disagreement
-from models.bundle import Bundle
+from models.bundle import Bundle, as_json
 from models.labelled_forecaster import LabelledForecaster
 from models.standing import quantile_grid
 from training.cross_validation import Split, baselines, out_of_fold, splits
-from training.evaluation import Evaluation, evaluate
+from training.evaluation import Evaluation, evaluate, paired_gain
 from training.gate import Verdict, decide
 from training.golden import with_golden_customers
 from training.holdout import Progress
+from training.metrics import log_losses
 from training.outcome import Outcome, read_outcome
 from training.registration import Result, Training, register
 from training.registry import Registry
@@ -72,10 +73,10 @@ class LabelledLesson:
         rows = self.connection.execute(f"SELECT * EXCLUDE (as_of) FROM ({steps['features']})").df()
         return rows.set_index("customer_id").loc[self.came.index]
 
-    def recipe(self, source: CustomersSource) -> LabelledForecaster:
+    def recipe(self, meaning: Literal["churn", "conversion"]) -> LabelledForecaster:
         """Return the forecaster to teach."""
         texts = tuple(each.feature for each in self.plan.attributes if each.kind is Kind.TEXT)
-        return LabelledForecaster(meaning=source.label_means, categorical=texts, seed=SEED)
+        return LabelledForecaster(meaning=meaning, categorical=texts, seed=SEED)
 
 
 def train_labelled(
@@ -105,23 +106,18 @@ def train_labelled(
     """
     as_of = as_of or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     project = configuration.project
-    source = read_sources(configuration)[CUSTOMERS.name]
-    assert isinstance(source, CustomersSource)  # noqa: S101 - by the contract
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
-        outcome = read_outcome(connection, source)
-        plan, notes = plan_attributes(connection, source, horizon_days=_settings(configuration).horizon_days)
+        outcome, plan, notes = _look(configuration, connection)
         lesson = LabelledLesson(connection, plan, outcome, Cutoff.at(as_of, project.time_zone))
-        frame, recipe = lesson.frame(plan.sql()["duckdb"]), lesson.recipe(source)
+        frame, recipe = lesson.frame(plan.sql()["duckdb"]), lesson.recipe(_source(configuration).label_means)
         made = splits(lesson.came.to_numpy(), seed=SEED)
         judged = [_held_out(recipe, frame, lesson.came, made, progress)]
-        unfit = None if champion is None else _unfit(champion, configuration, connection)
+        unfit = None if champion is None else _unfit(champion, configuration, lesson)
         rival = None if unfit else champion
         if rival is not None and made:
-            progress("the champion so far")
-            past = lesson.frame(rival.steps("duckdb"))
-            judged.append(out_of_fold(SO_FAR, rival.estimator(), past, lesson.came, made))
+            judged.append(_again(rival, recipe, lesson, judged[0], made, progress))
     held_out = pd.concat(judged, ignore_index=True)
     verdict = _verdict(held_out, rival, len(lesson.came))
     if unfit:
@@ -129,7 +125,7 @@ def train_labelled(
     progress("teaching on everybody")
     recipe.fit(frame, lesson.came.to_frame("came"))
     facts = _facts(configuration, lesson, recipe, frame, as_of) | {
-        "notes": [*outcome.notes, *notes, *_doubts(recipe)],
+        "notes": [*notes, *_doubts(recipe)],
         "was_judged": bool(made),
     }
     bundle = with_golden_customers(
@@ -137,6 +133,31 @@ def train_labelled(
     )
     evaluation = _evaluated(held_out)
     return register(Result(recipe, bundle, verdict, evaluation, held_out), registry, project, champion)
+
+
+def look_over(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Say what the staged customers have to learn from: notes, and how frequent the outcome is."""
+    outcome, plan, notes = _look(configuration, connection)
+    return [
+        *(f"note: {note}" for note in notes),
+        f"{outcome.sentence}; {len(plan.attributes)} columns are features",
+    ]
+
+
+def _look(
+    configuration: Configuration, connection: duckdb.DuckDBPyConnection
+) -> tuple[Outcome, FeaturePlan, list[str]]:
+    """Read the outcome of the staged customers and plan their features; with notes on what is left out.
+
+    Raises
+    ------
+    InputError
+        The outcome tells nothing, or no column does.
+    """
+    source = _source(configuration)
+    outcome = read_outcome(connection, source)
+    plan, notes = plan_attributes(connection, source, horizon_days=_settings(configuration).horizon_days)
+    return outcome, plan, [*outcome.notes, *notes]
 
 
 def _held_out(
@@ -148,6 +169,23 @@ def _held_out(
     judged = out_of_fold(MODEL, recipe, frame, came, made)
     progress("what it is compared with")
     return pd.concat([judged, baselines(recipe, frame, came, made)], ignore_index=True)
+
+
+def _again(
+    champion: Bundle,
+    recipe: LabelledForecaster,
+    lesson: LabelledLesson,
+    judged: pd.DataFrame,
+    made: list[Split],
+    progress: Progress,
+) -> pd.DataFrame:
+    """Teach the champion's recipe without each fold, unless it is the same as the one that was judged."""
+    before = champion.estimator()
+    is_same = champion.plan() == lesson.plan and as_json(before.get_params()) == as_json(recipe.get_params())
+    if is_same:
+        return judged[judged["model"] == MODEL].assign(model=SO_FAR)
+    progress("the champion so far")
+    return out_of_fold(SO_FAR, before, lesson.frame(champion.steps("duckdb")), lesson.came, made)
 
 
 def _evaluated(held_out: pd.DataFrame) -> Evaluation | None:
@@ -163,14 +201,31 @@ def _verdict(held_out: pd.DataFrame, champion: Bundle | None, customers: int) ->
         reason = "one of the two outcomes is too rare to hold anything out; it stands unjudged"
         return Verdict(MODEL, "champion" if champion is None else "challenger", reason, ())
     if champion is None:
-        best = decide(held_out, MODEL, None)
-        return Verdict(MODEL, "champion", best.reason, best.gains)
+        return _first(held_out)
     verdict = decide(held_out, MODEL, SO_FAR)
     before = champion.training["customers"]
     if not verdict.gains and customers > before:
         reason = f"it is the recipe of the champion, taught on {customers:,} customers instead of {before:,}"
         return Verdict(MODEL, "champion", reason, ())
     return verdict
+
+
+def _first(held_out: pd.DataFrame) -> Verdict:
+    """Make the model the champion, and tell how it stands to the best baseline: it holds them all."""
+    best = decide(held_out, MODEL, None)
+    if best.name == MODEL:
+        return best
+    gain = paired_gain(held_out, MODEL, best.name, "log_loss")
+    losses = {
+        name: log_losses(1.0 * (rows["orders"].to_numpy() == 0), rows["churn_risk"].to_numpy()).mean()
+        for name, rows in held_out.groupby("model")
+    }
+    how = "worse beyond chance" if gain.worse else "no worse beyond chance"
+    reason = (
+        f"There was no champion yet; in log loss it is {how} than {best.name}, the best baseline "
+        f"({losses[MODEL]:.4f} against {losses[best.name]:.4f})."
+    )
+    return Verdict(MODEL, "champion", reason, (gain,))
 
 
 def _facts(
@@ -187,15 +242,20 @@ def _facts(
         "model": MODEL,
         "seed": SEED,
         "customers": len(came),
-        "snapshots": 1,
         "labelled_rows": len(came),
-        "positive": lesson.outcome.positive,
+        "outcome": lesson.outcome.described,
         "base_rate": float(came.mean()),
         "churn_risk_grid": quantile_grid(told["churn_risk"].to_numpy()) if "churn_risk" in told else [],
         "missing": {str(name): float(share) for name, share in frame.isna().mean().items()},
-        **_settings(configuration).model_dump(),
+        **_settings(configuration).question,
         **{key: getattr(project, key) for key in ("setting", "currency", "time_zone")},
     }
+
+
+def _source(configuration: Configuration) -> CustomersSource:
+    source = read_sources(configuration)[CUSTOMERS.name]
+    assert isinstance(source, CustomersSource)  # noqa: S101 - by the contract
+    return source
 
 
 def _settings(configuration: Configuration) -> ForecastSettings:
@@ -208,12 +268,12 @@ def _doubts(recipe: LabelledForecaster) -> list[str]:
     return ["no column tells who has the outcome: everybody gets the base rate"]
 
 
-def _unfit(
-    champion: Bundle, configuration: Configuration, connection: duckdb.DuckDBPyConnection
-) -> str | None:
-    """Tell why the champion so far can score these data no more, and so is no rival."""
+def _unfit(champion: Bundle, configuration: Configuration, lesson: LabelledLesson) -> str | None:
+    """Tell why the champion so far says nothing of these data, and so is no rival."""
     told = disagreement(champion, configuration)
     if told:
         return told
-    lacks = lacking(connection, champion.plan())
+    if champion.training["outcome"] != lesson.outcome.described:
+        return f"was trained for another outcome, {champion.training['outcome']}"
+    lacks = lacking(lesson.connection, champion.plan())
     return f"needs {lacks}" if lacks else None

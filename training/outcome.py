@@ -24,6 +24,8 @@ class Outcome:
     ----------
     came
         By customer_id, in its order: 1 with the positive value, 0 with any other.
+    label
+        The column.
     positive
         The value that is forecast.
     notes
@@ -31,8 +33,20 @@ class Outcome:
     """
 
     came: pd.Series
+    label: str
     positive: str
     notes: tuple[str, ...]
+
+    @property
+    def described(self) -> str:
+        """What is forecast: the column and its value."""
+        return f"{self.label} = {self.positive!r}"
+
+    @property
+    def sentence(self) -> str:
+        """How many customers have the outcome."""
+        came, known = int(self.came.sum()), len(self.came)
+        return f"{self.described} for {came:,} of {known:,} customers ({came / known:.1%})"
 
 
 def read_outcome(connection: duckdb.DuckDBPyConnection, source: CustomersSource) -> Outcome:
@@ -67,7 +81,7 @@ def read_outcome(connection: duckdb.DuckDBPyConnection, source: CustomersSource)
         raise InputError(f"{place}.label = {label!r}: {_one_sided(counts)}; give rows of both outcomes")
     positive = _positive(source, counts)
     came = (known["outcome"] == positive).astype(float).set_axis(known["customer_id"])
-    return Outcome(came, positive, tuple(_notes(label, positive, counts, len(rows) - len(known))))
+    return Outcome(came, label, positive, tuple(_notes(label, positive, counts, len(rows) - len(known))))
 
 
 def _one_sided(counts: Mapping[str, int]) -> str:
