@@ -179,6 +179,9 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         # Its models use a loader that SQLAlchemy 2.1 deprecates; nobody here can change that.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", "IProgress not found"
+        )  # its progress bars want a notebook's widgets
         from mlflow.utils.logging_utils import MLFLOW_LOGGING_STREAM as LOG  # noqa: PLC0415
 
         was_enabled, LOG.enabled = LOG.enabled, False

@@ -51,9 +51,10 @@ def test_a_failed_request_leaves_nothing_behind_either(shop: LiveEngine) -> None
     assert orders_all(shop, order(5, 1)) == 1
 
 
-def test_a_customer_without_any_rows_has_only_the_month(shop: LiveEngine) -> None:
+def test_a_customer_without_any_rows_has_only_the_calendar(shop: LiveEngine) -> None:
     row = dict(zip(NAMES, shop.features({}, "a", MARCH), strict=True))
-    assert {name: value for name, value in row.items() if value is not None} == {"as_of_month": 3}
+    known = {name: value for name, value in row.items() if value is not None}
+    assert known == {"as_of_month": 3, "as_of_day": MARCH.day}
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,8 @@ def test_days_may_pass_without_moving_anything_but_the_calendar(
 
     later = {table: [shifted(record) for record in records] for table, records in history.items()}
     before, after = live(PLAN, as_of=AS_OF, **history), live(PLAN, as_of=AS_OF + days * DAY, **later)
-    for name in ("as_of_month", "weekend_share"):
+    assert after["as_of_day"] == before["as_of_day"] + days
+    for name in ("as_of_month", "as_of_day", "weekend_share"):
         before.pop(name), after.pop(name)
     assert before == after
 

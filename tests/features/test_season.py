@@ -23,6 +23,10 @@ def test_the_season_is_that_of_every_year(engine: Any) -> None:
     assert season_of(engine, 350, 700, 1090, 10)["season_share"] == 3 / 4
 
 
-@pytest.mark.parametrize(("as_of", "month"), [("2024-02-29", 2), ("2024-12-31", 12), ("2025-01-01", 1)])
-def test_the_month_is_that_of_the_cutoff(engine: Any, as_of: str, month: int) -> None:
-    assert season_of(engine, 5, as_of=as_of)["as_of_month"] == month
+@pytest.mark.parametrize(
+    ("as_of", "month", "day"),
+    [("2024-02-29", 2, 19_782), ("2024-12-31", 12, 20_088), ("2025-01-01", 1, 20_089)],
+)
+def test_month_and_day_are_those_of_the_cutoff(engine: Any, as_of: str, month: int, day: int) -> None:
+    features = season_of(engine, 5, as_of=as_of)
+    assert (features["as_of_month"], features["as_of_day"]) == (month, day)
