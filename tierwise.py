@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import duckdb
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from features.configuration import Configuration, Project
 from features.errors import InputError
+from features.faults import check_writable, sentence
 from features.instants import parse_as_of
 
 if TYPE_CHECKING:
@@ -139,8 +139,21 @@ def train(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
         f"version {done.version.version} ({done.facts['model']}, {done.facts['customers']:,} customers, "
         f"{done.facts['labelled_rows']:,} labelled rows) is {done.verdict.alias}: {done.verdict.reason}"
     )
-    for note in done.facts["notes"]:
-        typer.echo(f"note: {note}")
+    for remark in done.remarks():
+        typer.echo(remark)
+
+
+@app.command()
+def backtest(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> None:
+    """Judge the model and every baseline at rolling origins: a table, a page with plots, and MLflow."""
+    from training.backtest import backtest as run
+    from training.backtest_tables import shown
+
+    report = run(
+        _configuration(c, overrides), as_of=parse_as_of(as_of) if as_of else None, progress=logger.info
+    )
+    console.print(shown(report.done))
+    typer.echo(f"the page: {report.page}")
 
 
 @app.command()
@@ -161,8 +174,8 @@ def score(
 
     configuration = _configuration(c, overrides)
     instant = parse_as_of(as_of) if as_of else datetime.now(UTC)
-    _check_writable("--out", out)
-    _check_writable("--curves", curves)
+    check_writable("--out", out)
+    check_writable("--curves", curves)
     registry = registry_of(configuration)
     champion = registry.find("champion")
     bundle = Bundle.read(registry.fetch(champion.version))
@@ -236,30 +249,8 @@ def main() -> None:
         app()
     except Exception as error:
         logger.debug("it failed", exc_info=True)
-        complaints.print(f"tierwise: {_sentence(error)}", markup=False)
+        complaints.print(f"tierwise: {sentence(error)}", markup=False)
         sys.exit(2 if isinstance(error, InputError) else 1)
-
-
-def _sentence(error: Exception) -> str:
-    """Say in one sentence what failed, and what to do."""
-    if isinstance(error, InputError):
-        return str(error)
-    said = str(error).strip().partition("\n")[0]
-    if isinstance(error, OSError):
-        place = error.filename or "a file"
-        return (
-            f"{place} cannot be used ({error.strerror or said}); check disk and permissions, then run again"
-        )
-    if isinstance(error, duckdb.Error):
-        return f"the data cannot be worked through ({said}); check memory and disk, then run again"
-    return f"an unexpected {type(error).__name__} ({said}); tierwise --debug shows where"
-
-
-def _check_writable(option: str, file: Path | None) -> None:
-    """Refuse, before hours of work, a file that cannot be written."""
-    if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        what = "is a folder" if file.is_dir() else f"lies in no folder: there is no {file.parent}"
-        raise InputError(f"{option} {file} {what}; name a file in an existing folder")
 
 
 def _head(scores: Path) -> Table:

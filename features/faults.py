@@ -1,7 +1,12 @@
-"""What is wrong with a database file, in plain words: the same for every SQLite file that we keep."""
+"""What is wrong with a file, a database or a whole command, in plain words."""
 
 import sqlite3
+from pathlib import Path
 from typing import NamedTuple
+
+import duckdb
+
+from features.errors import InputError
 
 
 class Fault(NamedTuple):
@@ -36,3 +41,25 @@ def fault_of(error: sqlite3.Error) -> Fault | None:
     """Tell what SQLite complains of; null for what is no fault of the file."""
     # The low byte is the kind of the fault; the rest is its details.
     return _BY_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+
+
+def sentence(error: Exception) -> str:
+    """Say in one sentence what failed, and what to do."""
+    if isinstance(error, InputError):
+        return str(error)
+    said = str(error).strip().partition("\n")[0]
+    if isinstance(error, OSError):
+        place = error.filename or "a file"
+        return (
+            f"{place} cannot be used ({error.strerror or said}); check disk and permissions, then run again"
+        )
+    if isinstance(error, duckdb.Error):
+        return f"the data cannot be worked through ({said}); check memory and disk, then run again"
+    return f"an unexpected {type(error).__name__} ({said}); tierwise --debug shows where"
+
+
+def check_writable(option: str, file: Path | None) -> None:
+    """Refuse, before hours of work, a file that cannot be written."""
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        what = "is a folder" if file.is_dir() else f"lies in no folder: there is no {file.parent}"
+        raise InputError(f"{option} {file} {what}; name a file in an existing folder")

@@ -14,6 +14,7 @@ ORIGINS = 2
 """Held-out windows, one horizon each, back to back before `as_of`."""
 
 Progress = Callable[[str], None]
+Beside = Callable[[str, ForecastEstimator], Mapping[str, ForecastEstimator]]
 
 
 def held_out_origins(history: History, as_of: datetime) -> list[datetime]:
@@ -33,6 +34,7 @@ def forecasts(
     origins: list[datetime],
     known_by: datetime,
     progress: Progress,
+    beside: Beside = lambda _name, _fitted: {},
 ) -> pd.DataFrame:
     """Teach and forecast at every origin.
 
@@ -40,11 +42,13 @@ def forecasts(
     ----------
     known_by
         The truth is what was known at this instant.
+    beside
+        Returns by name what a fitted forecaster is to be judged beside, fitted as well.
 
     Returns
     -------
-    One row per origin, customer and model: ``origin``, ``customer_id``, ``model``, the forecast, and
-    the truth ``orders`` and ``value``.
+    One row per origin, customer and model: ``origin``, ``customer_id``, ``model``, the forecast, the
+    ``recency_days`` at the origin, and the truth ``orders`` and ``value``.
     """
     parts = []
     for origin in origins:
@@ -54,7 +58,9 @@ def forecasts(
         for name, recipe in recipes.items():
             progress(f"{name}, held out from {origin:%Y-%m-%d}")
             fitted = clone(recipe).fit(frame, labels)
-            parts.append(_judged(fitted, history.snapshot(origin, share=crowd), truth, origin, name))
+            present = history.snapshot(origin, share=crowd)
+            for model, estimator in ({name: fitted} | dict(beside(name, fitted))).items():
+                parts.append(_judged(estimator, present, truth, origin, model))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -85,4 +91,5 @@ def _judged(
 ) -> pd.DataFrame:
     came = truth[[f"orders_{estimator.horizon_days}", f"value_{estimator.horizon_days}"]]
     forecast = estimator.predict(frame).join(came.set_axis(["orders", "value"], axis=1))
+    forecast["recency_days"] = frame["recency_days"]
     return forecast.assign(origin=origin, model=name).reset_index(names="customer_id")

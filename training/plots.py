@@ -54,7 +54,7 @@ def calibration(churned: Vector, risk: Vector, *, ax: Axes | None = None) -> Axe
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, symbol=""))
     ax.set_aspect("equal")
-    return _finish(ax, legend="upper left")
+    return finish(ax, legend="upper left")
 
 
 def gain(value: Vector, predicted: Vector, *, ax: Axes | None = None) -> Axes:
@@ -78,7 +78,7 @@ def gain(value: Vector, predicted: Vector, *, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="customers, highest predictions first (%)", ylabel="share of the value in the horizon (%)")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, symbol=""))
-    return _finish(ax, legend="lower right")
+    return finish(ax, legend="lower right")
 
 
 def decile_value(value: Vector, predicted: Vector, *, currency: str = "", ax: Axes | None = None) -> Axes:
@@ -113,7 +113,7 @@ def decile_value(value: Vector, predicted: Vector, *, currency: str = "", ax: Ax
     ax.set(title="Value by decile of prediction", xlabel="decile (1 = highest predicted value)")
     ax.set_ylabel(f"mean value in the horizon ({currency or 'money'} per customer)")
     ax.yaxis.set_major_formatter(FuncFormatter(_thousands))
-    return _finish(ax, legend="upper right")
+    return finish(ax, legend="upper right")
 
 
 def importance(share_of_gain: pd.Series, *, ax: Axes | None = None) -> Axes:
@@ -131,7 +131,7 @@ def importance(share_of_gain: pd.Series, *, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.1)
     which = f" ({SHOWN} of {len(share_of_gain)} features)" if len(share_of_gain) > SHOWN else ""
     ax.set(title=f"What the trees learn from{which}", xlabel="share of the gain in training (%)")
-    _finish(ax, legend=None)
+    finish(ax, legend=None)
     ax.grid(visible=False, axis="y")
     return ax
 
@@ -140,7 +140,8 @@ def _axes(ax: Axes | None) -> Axes:
     return plt.subplots(figsize=(6.4, 4.8), layout="constrained")[1] if ax is None else ax
 
 
-def _finish(ax: Axes, *, legend: Literal["lower right", "upper left", "upper right"] | None) -> Axes:
+def finish(ax: Axes, *, legend: Literal["lower right", "upper left", "upper right"] | None) -> Axes:
+    """Give a plot the look of all of them."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
     ax.set_axisbelow(True)

@@ -3,6 +3,7 @@
 from features.forecast_settings import ForecastSettings
 from models.baselines import OwnRate, RecencyRule
 from models.estimator import ForecastEstimator
+from models.plain_trees import PlainTrees
 from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
@@ -19,3 +20,8 @@ def recipes(settings: ForecastSettings, *, seed: int) -> dict[str, ForecastEstim
         "own past rate": OwnRate(**about),
         "recency rule": RecencyRule(**about),
     }
+
+
+def contestants(settings: ForecastSettings, *, seed: int) -> dict[str, ForecastEstimator]:
+    """Return the recipes, and what is only compared with them."""
+    return recipes(settings, seed=seed) | {"LightGBM on RFM": PlainTrees(**settings.question)}

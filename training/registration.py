@@ -37,6 +37,12 @@ class Training:
     evaluation: Evaluation | None
     facts: dict[str, Any]
 
+    def remarks(self) -> list[str]:
+        """Say what the facts tell beside numbers: the grade, and where a fit had to be helped."""
+        graded = "grade" in self.facts
+        grade = [f"grade {self.facts['grade']}: {self.facts['grade_reason']}"] if graded else []
+        return [*grade, *(f"note: {note}" for note in self.facts["notes"])]
+
 
 @dataclass(frozen=True)
 class Result:

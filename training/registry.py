@@ -85,6 +85,20 @@ class Registry:
             made = client.create_model_version(self._model, source, run.run_id, tags=training.tags(digest))
             return self._find(client, made.version)
 
+    def record(self, done: TrainingRun) -> str:
+        """Record what has no bundle, as a backtest; return the id of its run.
+
+        Raises
+        ------
+        InputError
+            The registry cannot be written to.
+        """
+        with self._tracking.writing() as client:
+            run = client.create_run(self._experiment(client), run_name=done.name, tags={"kind": done.kind})
+            done.record(client, run.info.run_id)
+            client.update_run(run.info.run_id, status="FINISHED")
+            return str(run.info.run_id)
+
     def versions(self) -> list[Version]:
         """Return all versions, the newest first; none before the first training.
 

@@ -23,16 +23,16 @@ UP, DOWN = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 FIRST_COLUMN, NARROWEST = 21, 18
 
 
-def render(evaluation: Evaluation) -> Table:
+def render(evaluation: Evaluation, *, ranges: bool = True) -> Table:
     """Lay an evaluation out within 100 columns: a section per question, a row per model.
 
     A cell is the estimate and its 95% interval, ``.812 (.803-.821)``; the best of a column is bold. With
-    several origins, a last section has the lowest and highest estimates at single origins. Measures
-    that the evaluation has not are left out.
+    several origins, a last section has the lowest and highest estimates at single origins, if `ranges` are
+    wanted. Measures that the evaluation has not are left out.
     """
     page = Table.grid()
     sections = [(title, metrics, INTERVAL) for title, metrics in SECTIONS]
-    if evaluation.origins > 1:
+    if ranges and evaluation.origins > 1:
         sections.append(("Lowest\N{EN DASH}highest origin", AT_ORIGINS, RANGE))
     measured = set(evaluation.table["metric"])
     for title, metrics, limits in sections:
@@ -56,7 +56,7 @@ def _section(table: pd.DataFrame, title: str, metrics: tuple[str, ...], limits: 
     best = [_best(table, metric) for metric in metrics]
     for model in names:
         rows = table[table["model"] == model].set_index("metric")
-        cells = [_cell(metric, rows.loc[metric], limits) for metric in metrics]
+        cells = [cell(metric, rows.loc[metric], limits) for metric in metrics]
         styles = ["bold" if model in winners else "" for winners in best]
         section.add_row(Text(model), *map(Text, cells, styles))
     return section
@@ -74,7 +74,8 @@ def _best(table: pd.DataFrame, metric: str) -> set[str]:
     return set(distance.index[distance == distance.min()])
 
 
-def _cell(metric: str, row: pd.Series, limits: tuple[str, str]) -> str:
+def cell(metric: str, row: pd.Series, limits: tuple[str, str] = INTERVAL) -> str:
+    """Write an estimate and its limits."""
     low, high = (_number(metric, row[limit]) for limit in limits)
     joint = " to " if metric in PERCENT else DASH
     spread = "" if MISSING in (low, high) else f"{low}{joint}{high}"

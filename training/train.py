@@ -26,6 +26,7 @@ from models.tree_forecaster import TreeForecaster
 from training.evaluation import evaluate
 from training.gate import Verdict, decide
 from training.golden import with_golden_histories
+from training.grade import grade_of
 from training.history import History
 from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
 from training.labelled import train_labelled
@@ -106,7 +107,7 @@ def train(
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
-        lesson = _lesson(configuration, connection, as_of)
+        lesson = lesson_of(configuration, connection, as_of)
         unfit = None if champion is None else _unfit(champion, configuration, connection)
         rival = None if unfit else champion
         held_out = lesson.held_out(rival, progress)
@@ -119,6 +120,7 @@ def train(
     evaluation = None if held_out.empty else evaluate(held_out)
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None
+    facts |= grade_of(held_out, verdict.name, list(recipes(lesson.settings, seed=SEED))).facts()
     bundle = with_golden_histories(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
     result = Result(estimator, bundle, verdict, evaluation, held_out)
     return register(result, registry, project, champion)
@@ -152,7 +154,14 @@ def _unfit(champion: Bundle, configuration: Configuration, connection: Any) -> s
     return f"needs {lacks}" if lacks else disagreement(champion, configuration)
 
 
-def _lesson(configuration: Configuration, connection: Any, as_of: datetime | None) -> Lesson:  # noqa: ANN401
+def lesson_of(configuration: Configuration, connection: Any, as_of: datetime | None) -> Lesson:  # noqa: ANN401
+    """Plan the features of staged sources, and look back from `as_of`, by default the end of the data.
+
+    Raises
+    ------
+    InputError
+        A setting is wrong, or nobody ordered before `as_of`.
+    """
     settings = configuration.section("forecast", ForecastSettings)
     time_zone = configuration.project.time_zone
     as_of = as_of or end_of_data(connection)

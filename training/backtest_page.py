@@ -1,0 +1,171 @@
+"""A backtest as a page: one file that opens anywhere, plots and all."""
+
+import io
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from training import plots
+from training.backtest_tables import Sheet, sheets, without_lost
+from training.evaluation import MEASURES, Evaluation
+from training.grade import TITLES
+from training.metrics import BINS
+from training.rolling import SEASONAL, Backtest
+from training.scoreboard import cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; padding: 0 1rem }
+body { max-width: 72rem }
+h1, h2 { font-weight: 600 } h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2.2rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px }
+.wide { overflow-x: auto }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
+th:first-child, td:first-child { text-align: left } tr.own td { font-weight: 600 }
+p.note { color: #555; font-size: 13px } .grade { font-size: 1.1rem }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem } .plots img { width: 34rem; max-width: 100% }
+"""
+
+
+def page(done: Backtest) -> str:
+    """Return the page as HTML; it asks nothing of the web."""
+    origins = ", ".join(f"{origin:%Y-%m-%d}" for origin in reversed(done.origins))
+    why = escape(done.grade.reason)
+    how = (
+        f"Every model was taught on what was known at each origin ({origins}), and judged by what came in "
+        f"the {done.horizon_days} days after."
+    )
+    parts = [
+        f"<h1>Backtest of {done.horizon_days} days, as known at {done.as_of:%Y-%m-%d}</h1>",
+        f'<p class="grade">Grade <b>{done.grade.letter}</b> of {escape(done.model)}: {why}.</p>',
+        f"<p>{how}</p>",
+        _pictures(done),
+        _measures("All customers", done.everybody, done.model),
+        "" if done.remaining is None else _measures(without_lost(done), done.remaining, done.model),
+        *(_sheet(sheet, done.model) for sheet in sheets(done)),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Backtest</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def figures(done: Backtest) -> dict[str, Figure]:
+    """Return the plots by the name of their file."""
+    own = done.held_out[done.held_out["model"] == done.model]
+    churned, risk = np.asarray(own["orders"] == 0, dtype=float), own["churn_risk"].to_numpy(dtype=float)
+    value, predicted = (own[name].to_numpy(dtype=float) for name in ("value", "expected_value"))
+    drawings: dict[str, Callable[[Axes], Axes]] = {
+        "gains.png": lambda ax: _draw_gains(done, ax),
+        "totals.png": lambda ax: _draw_totals(done, ax),
+        "calibration.png": lambda ax: plots.calibration(churned, risk, ax=ax),
+        "intervals.png": lambda ax: _draw_intervals(done, ax),
+        "gain.png": lambda ax: plots.gain(value, predicted, ax=ax),
+        "decile_value.png": lambda ax: plots.decile_value(value, predicted, currency=done.currency, ax=ax),
+    }
+    made = {}
+    for name, draw in drawings.items():
+        figure = Figure(figsize=(6.8, 4.8), layout="constrained")
+        draw(figure.subplots())
+        made[name] = figure
+    return made
+
+
+def _draw_gains(done: Backtest, ax: Axes) -> Axes:
+    known = [gain for gain in done.gains if gain.estimate is not None and gain.low is not None]
+    for number, (metric, colour, marker) in enumerate(
+        (("log_loss", plots.BLUE, "o"), ("gini", plots.VERMILION, "s"))
+    ):
+        mine = [gain for gain in known if gain.metric == metric]
+        middle = np.array([gain.estimate for gain in mine], dtype=float)
+        low, high = (np.array([getattr(gain, end) for gain in mine], dtype=float) for end in ("low", "high"))
+        ax.errorbar(
+            middle,
+            np.arange(len(mine)) + 0.2 * number,
+            xerr=np.array([middle - low, high - middle]).clip(min=0),
+            fmt=marker,
+            color=colour,
+            capsize=3,
+            label=TITLES[metric],
+        )
+        ax.set_yticks(range(len(mine)), [gain.rival for gain in mine])
+    ax.axvline(0, color=plots.GREY, linestyle="--", linewidth=1)
+    ax.invert_yaxis()
+    ax.set(title=f"What {done.model} gains over", xlabel="mean gain over origins, 95% intervals")
+    return plots.finish(ax, legend="lower right")
+
+
+def _draw_totals(done: Backtest, ax: Axes) -> Axes:
+    for model, part in done.totals.sort_values("origin").groupby("model", sort=False):
+        is_own, is_naive = model == done.model, model == SEASONAL
+        ax.plot(
+            pd.to_datetime(part["origin"]),
+            part["bias"],
+            color=plots.BLUE if is_own else plots.VERMILION if is_naive else plots.GREY,
+            linewidth=2.2 if is_own else 1,
+            marker="o" if is_own else "s" if is_naive else ".",
+            linestyle="-" if is_own else "--",
+            label=str(model) if is_own or is_naive else None,
+        )
+    ax.axhline(0, color=plots.GREY, linewidth=1)
+    ax.set(
+        title="Bias of the total by origin (grey: the other baselines)", ylabel="predicted over true, less 1"
+    )
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.tick_params(axis="x", rotation=30)
+    return plots.finish(ax, legend="upper right")
+
+
+def _draw_intervals(done: Backtest, ax: Axes) -> Axes:
+    own = done.intervals[(done.intervals["model"] == done.model) & (done.intervals["tenth"] > 0)]
+    for name, colour, marker in (("below", plots.BLUE, "o"), ("above", plots.VERMILION, "s")):
+        quantile = "below the 10% quantile" if name == "below" else "above the 90% quantile"
+        ax.plot(own["tenth"], own[name], color=colour, marker=marker, label=quantile)
+    ax.axhline(0.1, color=plots.GREY, linestyle="--", linewidth=1)
+    ax.set(title="How often values fall outside their interval", xlabel="tenth (10 = highest expected value)")
+    top = 1.3 * max(float(own[["below", "above"]].to_numpy().max()), 0.1)
+    ax.set(ylabel="share of customers (%)", ylim=(0, top), xlim=(0.5, BINS + 0.5))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    return plots.finish(ax, legend="upper left")
+
+
+def _pictures(done: Backtest) -> str:
+    images = []
+    for name, figure in figures(done).items():
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=130)
+        text = b64encode(drawn.getvalue()).decode()
+        images.append(f'<img alt="{name.removesuffix(".png")}" src="data:image/png;base64,{text}">')
+    return f'<div class="plots">{"".join(images)}</div>'
+
+
+def _measures(title: str, evaluation: Evaluation, own: str) -> str:
+    metrics = [metric for metric in MEASURES if metric in set(evaluation.table["metric"])]
+    rows = []
+    for model, part in evaluation.table.groupby("model", sort=False):
+        measured = part.set_index("metric")
+        rows.append((str(model), *(cell(metric, measured.T[metric]) for metric in metrics)))
+    note = (
+        f"{evaluation.customers:,} customers at {evaluation.origins} origins; in brackets 95% intervals, "
+        f"{evaluation.resamples} bootstrap resamples of customers."
+    )
+    columns = ("model", *(MEASURES[metric].title for metric in metrics))
+    return _sheet(Sheet(title, note, columns, tuple(rows)), own)
+
+
+def _sheet(sheet: Sheet, own: str) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in sheet.columns)
+    lines = [(row[0] == own, "".join(f"<td>{escape(text)}</td>" for text in row)) for row in sheet.rows]
+    body = "".join(f'<tr class="own">{line}</tr>' if mine else f"<tr>{line}</tr>" for mine, line in lines)
+    return (
+        f'<h2>{escape(sheet.title)}</h2><div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+        f'<p class="note">{escape(sheet.note)}</p>'
+    )
