@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from features.contract import DAY
-from features.instants import EPOCH, Cutoff
+from features.contract import CONTRACTS, DAY, FEEDBACK, INTERACTIONS, ORDERS
+from features.instants import EPOCH, Cutoff, micros
 from features.scratch import scratch_folder
 
 SPINE = "spine"
@@ -29,8 +29,19 @@ def workplace(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def end_of_data(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Return 00:00 UTC of the day after the last order line."""
-    last = connection.execute(f"SELECT max(ordered_at) // {DAY} FROM orders").fetchall()[0][0]
-    return EPOCH + timedelta(days=last + 1)
+    return _day_after(connection, "SELECT max(ordered_at) FROM orders")
+
+
+def end_of_contracts(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> datetime:
+    """Return 00:00 UTC of the day after the last start or end of a contract that is not in the future."""
+    dates = "SELECT started_at AS happened_at FROM contracts UNION ALL SELECT ended_at FROM contracts"
+    return _day_after(
+        connection, f"SELECT coalesce(max(happened_at), 0) FROM ({dates}) WHERE happened_at < {micros(now)}"
+    )
+
+
+def _day_after(connection: duckdb.DuckDBPyConnection, query: str) -> datetime:
+    return EPOCH + timedelta(days=connection.execute(query).fetchall()[0][0] // DAY + 1)
 
 
 def match_refunds(connection: duckdb.DuckDBPyConnection, steps: Mapping[str, str]) -> None:
@@ -43,11 +54,11 @@ def match_refunds(connection: duckdb.DuckDBPyConnection, steps: Mapping[str, str
 def put_everybody_on_spine(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> int:
     """Make the spine of a snapshot: everybody known at the cutoff; return how many they are.
 
-    Known is who had an order line, an interaction or feedback before the cutoff, or a row in ``customers``
-    that does not join later.
+    Known is who had an order line, a contract, an interaction or feedback before the cutoff, or a row in
+    ``customers`` that does not join later.
     """
     tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-    clocks = {"orders": "ordered_at", "interactions": "occurred_at", "feedback": "occurred_at"}
+    clocks = {table.name: table.clock for table in (ORDERS, INTERACTIONS, FEEDBACK, CONTRACTS)}
     known = [
         f"SELECT customer_id FROM {table} WHERE {clock} < {cutoff.micros} AND ingested_at <= {cutoff.micros}"
         for table, clock in clocks.items()

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from features.contract import CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind
+from features.contract import CONTRACTS, CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind
 from features.parsing import identifier
 from features.plan import FeaturePlan
 
@@ -17,6 +17,8 @@ def lacking(connection: duckdb.DuckDBPyConnection, plan: FeaturePlan) -> str | N
     """
     tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
     read = {
+        ORDERS.name: plan.reads_orders,
+        CONTRACTS.name: plan.reads_contracts,
         INTERACTIONS.name: bool(plan.interaction_kinds),
         FEEDBACK.name: bool(plan.feedback_kinds or plan.feedback_topics),
         CUSTOMERS.name: bool(plan.attributes or plan.knows_joining),

@@ -8,8 +8,9 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features import attributes, basket, contacts, feedback, rhythm, season, trend, volume
+from features import attributes, basket, contacts, contracts, feedback, rhythm, season, trend, volume
 from features.attributes import Attribute
+from features.contracts import MONTH_DAYS
 from features.days import SUBJECT, known, order_days, unbound_spine
 from features.errors import InputError
 from features.lines import (
@@ -62,7 +63,13 @@ class FeaturePlan:
     knows_joining
         Whether ``customers`` tells when each joined.
     reads_orders
-        Whether there are orders; without them the attributes are all there is.
+        Whether there are orders.
+    reads_contracts
+        Whether there are contracts; without them and without orders the attributes are all there is.
+    contract_plans
+        The plans of ``contracts`` that are told apart.
+    fee_days
+        The days that a contract's fee is for.
     own
         Features that a user wrote, beside those of the themes.
     """
@@ -78,6 +85,9 @@ class FeaturePlan:
     attributes: tuple[Attribute, ...] = ()
     knows_joining: bool = False
     reads_orders: bool = True
+    reads_contracts: bool = False
+    contract_plans: tuple[str, ...] = ()
+    fee_days: float = MONTH_DAYS
     own: tuple[OwnFeature, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +115,8 @@ class FeaturePlan:
     def _expressions(self) -> dict[str, ir.Table]:
         """The steps in order, each over the canonical tables, the spine, earlier steps."""
         if not self.reads_orders:
-            return {"features": self._described_customers()}
+            rows = self._features(None) if self.reads_contracts else self._described_customers()
+            return {"features": rows}
         candidates, matches = self._refunds()
         features = self._features(self.order_lines())
         return {"candidates": candidates, "matches": matches, "features": features}
@@ -142,6 +153,11 @@ class FeaturePlan:
         seen = known(self.order_lines(), unbound_spine(), clock="ordered_at")
         return {"days": shown(order_days(seen), DAYS), "lines": shown(seen, LINES)}
 
+    @property
+    def presence(self) -> str:
+        """The feature that is null for a customer of whom there is nothing to forecast from."""
+        return contracts.RUNS if self.reads_contracts else "orders_all"
+
     def names(self) -> list[str]:
         """Return the feature columns in order."""
         return list(self._expressions["features"].columns[2:])
@@ -153,7 +169,7 @@ class FeaturePlan:
         values = attributes.features(joined, self.attributes, knows_joining=self.knows_joining)
         return joined.select("customer_id", "as_of", **values)
 
-    def _features(self, lines: ir.Table) -> ir.Table:
+    def _features(self, lines: ir.Table | None) -> ir.Table:
         joined = spine = unbound_spine()
         for number, summary in enumerate(self._summaries(lines, spine)):
             joined = joined.left_join(summary, SUBJECT, rname=f"{{name}}_{number}")
@@ -170,13 +186,17 @@ class FeaturePlan:
             "customer_id", "as_of", **{name: value.cast("float64") for name, value in values.items()}
         )
 
-    def _summaries(self, lines: ir.Table, spine: ir.Table) -> Iterator[ir.Table]:
+    def _summaries(self, lines: ir.Table | None, spine: ir.Table) -> Iterator[ir.Table]:
         """Yield one aggregate per table; by product needs its own."""
-        seen = known(lines, spine, clock="ordered_at").select(*SUMMED, *self._described)
-        yield self._order_summary(order_days(seen))
-        yield basket.line_summary(seen, self.mixes)
-        if "product_id" in self.order_columns:
-            yield basket.product_summary(seen)
+        if lines is not None:
+            seen = known(lines, spine, clock="ordered_at").select(*SUMMED, *self._described)
+            yield self._order_summary(order_days(seen))
+            yield basket.line_summary(seen, self.mixes)
+            if "product_id" in self.order_columns:
+                yield basket.product_summary(seen)
+        if self.reads_contracts:
+            bound = known(contracts.unbound_contracts(), spine, clock="started_at")
+            yield contracts.summary(bound, self.contract_plans)
         if self.interaction_kinds:
             events = known(contacts.unbound_interactions(), spine, clock="occurred_at")
             yield contacts.summary(events, self.interaction_kinds)
@@ -189,6 +209,19 @@ class FeaturePlan:
         yield from map(unbound_own, self.own)
 
     def _themes(self, t: ir.Table) -> Iterator[dict[str, ir.Value]]:
+        yield from self._order_themes(t) if self.reads_orders else [season.calendar(t)]
+        if self.reads_contracts:
+            yield contracts.features(t, self.contract_plans, fee_days=self.fee_days)
+        if self.interaction_kinds:
+            yield contacts.features(t, self.interaction_kinds)
+        if self._has_feedback:
+            yield feedback.features(t, kinds=self.feedback_kinds, topics=self.feedback_topics)
+        if self._has_customers:
+            yield attributes.features(t, self.attributes, knows_joining=self.knows_joining)
+        for each in self.own:
+            yield {each.name: t[f"_own_{each.name}"]}
+
+    def _order_themes(self, t: ir.Table) -> Iterator[dict[str, ir.Value]]:
         yield volume.features(t)
         yield rhythm.features(t)
         yield trend.features(t)
@@ -201,14 +234,6 @@ class FeaturePlan:
             yield basket.discount_features(t)
         if "product_id" in self.order_columns:
             yield basket.product_features(t)
-        if self.interaction_kinds:
-            yield contacts.features(t, self.interaction_kinds)
-        if self._has_feedback:
-            yield feedback.features(t, kinds=self.feedback_kinds, topics=self.feedback_topics)
-        if self._has_customers:
-            yield attributes.features(t, self.attributes, knows_joining=self.knows_joining)
-        for each in self.own:
-            yield {each.name: t[f"_own_{each.name}"]}
 
     @property
     def _described(self) -> list[str]:

@@ -33,6 +33,10 @@ def features(t: ir.Table) -> dict[str, ir.Value]:
         "orders_year_ago": t.orders_year_ago,
         "spend_year_ago": t._spend_year_ago.cast("float64") / SCALE,
         "season_share": t._orders_in_season.cast("float64") / t.orders_all.nullif(0),
-        "as_of_month": t.as_of_month,
-        "as_of_day": t.as_of_day,
+        **calendar(t),
     }
+
+
+def calendar(t: ir.Table) -> dict[str, ir.Value]:
+    """Tell the snapshot: ``as_of_month`` and ``as_of_day`` (days since 1970-01-01)."""
+    return {"as_of_month": t.as_of_month, "as_of_day": t.as_of_day}

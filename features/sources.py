@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from features.configuration import Configuration, Section, known_zone, nearest
-from features.contract import CUSTOMERS, ORDERS, TABLES, Kind, Table
+from features.contract import CONTRACTS, CUSTOMERS, ORDERS, TABLES, Kind, Table
 from features.errors import InputError
 
+YEAR_DAYS = 365.25
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -136,7 +137,36 @@ class CustomersSource(Source):
         return {} if self.label is None else {self.label: Kind.TEXT}
 
 
-MODELS: dict[str, type[Source]] = {ORDERS.name: OrdersSource, CUSTOMERS.name: CustomersSource}
+class ContractsSource(Source):
+    """Contract periods.
+
+    Parameters
+    ----------
+    fee_per
+        The time that a fee is for.
+    """
+
+    fee_per: Literal["week", "month", "quarter", "year"] = "month"
+
+    @property
+    def fee_days(self) -> float:
+        """The days that a fee is for, on average."""
+        return {"week": 7.0, "month": YEAR_DAYS / 12, "quarter": YEAR_DAYS / 4, "year": YEAR_DAYS}[
+            self.fee_per
+        ]
+
+
+MODELS: dict[str, type[Source]] = {
+    ORDERS.name: OrdersSource,
+    CUSTOMERS.name: CustomersSource,
+    CONTRACTS.name: ContractsSource,
+}
+NEEDED = {
+    "transactional": (ORDERS.name, "the order lines"),
+    "contractual": (CONTRACTS.name, "the contracts"),
+    "labelled": (CUSTOMERS.name, "the customers"),
+}
+"""By setting the table without which there is no forecast."""
 
 
 def read_sources(configuration: Configuration) -> dict[str, Source]:
@@ -155,7 +185,7 @@ def read_sources(configuration: Configuration) -> dict[str, Source]:
                 f"{configuration.file}: there is no table [sources.{name}]; {nearest(name, TABLES)}"
             )
     labelled = configuration.project.setting == "labelled"
-    needed, what = (CUSTOMERS.name, "the customers") if labelled else (ORDERS.name, "the order lines")
+    needed, what = NEEDED[configuration.project.setting]
     if needed not in given:
         raise InputError(f"{configuration.file}: [sources.{needed}] is missing; name the files of {what}")
     read = {name: _read(configuration, table) for name, table in TABLES.items() if name in given}

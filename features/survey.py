@@ -1,7 +1,7 @@
 """A look at what the staged tables hold, from which the feature plan follows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import duckdb
 import ibis
@@ -9,16 +9,17 @@ import numpy as np
 
 from features.attributes import Attribute
 from features.configuration import nearest
-from features.contract import CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind, Table, slug
+from features.contract import CONTRACTS, CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind, Table, slug
 from features.errors import InputError
 from features.instants import Cutoff
 from features.lines import purchases_and_refunds, unbound_orders
 from features.parsing import identifier
 from features.plan import FeaturePlan
-from features.sources import CustomersSource, OrdersSource, Source
+from features.sources import ContractsSource, CustomersSource, OrdersSource, Source
 
 MIXED = ("category", "channel", "payment_method")
 MIX_VALUES, CONTACT_KINDS, FEEDBACK_VALUES, ATTRIBUTE_VALUES = 8, 12, 8, 50
+CONTRACT_PLANS = 8
 OPTIONAL = [name for name in ORDERS.columns if name not in (*ORDERS.required, "is_return", "ingested_at")]
 LABELLED_VALUES = 250
 KINDS = {"VARCHAR": Kind.TEXT, "DOUBLE": Kind.NUMBER, "BIGINT": Kind.FLAG}
@@ -30,11 +31,12 @@ def plan_features(
     *,
     horizon_days: int,
     cutoff: Cutoff,
+    is_contractual: bool = False,
 ) -> FeaturePlan:
     """Plan the features that the staged tables allow, by what was known at the cutoff.
 
-    The main values (8 of each mix, 12 kinds of interactions, 8 kinds and 8 topics of feedback) are those
-    of most rows; of equally frequent ones the first by name. A column of orders with fewer than two
+    The main values (8 of each mix, 12 kinds of interactions, 8 kinds and 8 topics of feedback, 8 plans)
+    are those of most rows; of equally frequent ones the first by name. A column of orders with fewer than two
     values makes no mix, a text with more than 50 values no attribute.
 
     Parameters
@@ -44,12 +46,10 @@ def plan_features(
     sources
         As configured: they say which lines are no purchases, how cancellations are numbered, and which
         attributes never change.
+    is_contractual
+        Whether the forecast is about contracts, which then are features.
     """
     look = _Look(connection, cutoff)
-    orders = cast("OrdersSource", sources[ORDERS.name])
-    exclude = {column: tuple(values) for column, values in orders.exclude.items()}
-    purchases = look.purchases(exclude)
-    mixes = {column: look.main_values(purchases, column, MIX_VALUES) for column in MIXED}
     contacts, feedback = look.known(INTERACTIONS), look.known(FEEDBACK)
     customers = sources.get(CUSTOMERS.name)
     fixed, left_out = (
@@ -57,16 +57,40 @@ def plan_features(
     )
     return FeaturePlan(
         horizon_days=horizon_days,
-        order_columns=tuple(look.filled(purchases, OPTIONAL)),
-        mixes={column: values for column, values in mixes.items() if len(values) > 1},
-        exclude=exclude,
-        cancellation_prefix=orders.cancellation_prefix,
         interaction_kinds=look.main_values(contacts, "kind", CONTACT_KINDS),
         feedback_kinds=look.main_values(feedback, "kind", FEEDBACK_VALUES),
         feedback_topics=look.main_values(feedback, "topic", FEEDBACK_VALUES),
         attributes=tuple(look.attributes(fixed, left_out)),
         knows_joining=bool(look.filled(look.known(CUSTOMERS), ["joined_at"])),
+        **_plan_orders(look, sources.get(ORDERS.name)),
+        **(_plan_contracts(look, sources[CONTRACTS.name]) if is_contractual else {}),
     )
+
+
+def _plan_orders(look: "_Look", source: Source | None) -> dict[str, Any]:
+    """Plan what is read of orders."""
+    if not isinstance(source, OrdersSource):
+        return {"reads_orders": False}
+    exclude = {column: tuple(values) for column, values in source.exclude.items()}
+    purchases = look.purchases(exclude)
+    mixes = {column: look.main_values(purchases, column, MIX_VALUES) for column in MIXED}
+    return {
+        "order_columns": tuple(look.filled(purchases, OPTIONAL)),
+        "mixes": {column: values for column, values in mixes.items() if len(values) > 1},
+        "exclude": exclude,
+        "cancellation_prefix": source.cancellation_prefix,
+    }
+
+
+def _plan_contracts(look: "_Look", source: Source) -> dict[str, Any]:
+    """Plan what is read of contracts."""
+    assert isinstance(source, ContractsSource)  # noqa: S101 - by the contract
+    plans = look.main_values(look.known(CONTRACTS), "plan", CONTRACT_PLANS)
+    return {
+        "reads_contracts": True,
+        "contract_plans": plans if len(plans) > 1 else (),
+        "fee_days": source.fee_days,
+    }
 
 
 def plan_attributes(

@@ -14,6 +14,8 @@ from typing import Any
 from features.errors import InputError
 from features.plan import FeaturePlan
 from models.baselines import OwnRate, RecencyRule
+from models.contract_baselines import LifeTable, OverallHazard, ShiftedBetaGeometric
+from models.contract_forecaster import ContractForecaster
 from models.estimator import ForecastEstimator
 from models.labelled_forecaster import LabelledForecaster
 from models.purchase_forecaster import PurchaseForecaster
@@ -23,7 +25,12 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 REMEDY = "train again, or promote another version"
 KINDS: dict[str, type[ForecastEstimator]] = {
-    kind.kind: kind for kind in (TreeForecaster, PurchaseForecaster, LabelledForecaster, OwnRate, RecencyRule)
+    kind.kind: kind
+    for kind in (
+        *(TreeForecaster, PurchaseForecaster, OwnRate, RecencyRule),
+        *(ContractForecaster, ShiftedBetaGeometric, LifeTable, OverallHazard),
+        LabelledForecaster,
+    )
 }
 
 

@@ -92,16 +92,25 @@ class Curve(NamedTuple):
         rate
             Of discounting, per year.
         """
-        last = int(np.searchsorted(self.days, until)) + 1
-        ends = self.days[:last]
-        gains = np.diff(self.value[:last], axis=0, prepend=0.0)
-        middles = ends - np.diff(ends, prepend=0.0) / 2
-        return np.asarray((1.0 + rate) ** (-middles / 365.0) @ gains)
+        return discounted(self.days, self.value, until=until, rate=rate)
 
     def _between(self, values: Vector, wanted: Vector) -> Vector:
-        """Interpolate along the days; everything is 0 at day 0."""
-        known = np.vstack([np.zeros(values.shape[1]), values])
-        days = np.append(0.0, self.days)
-        after = np.clip(np.searchsorted(days, wanted), 1, days.size - 1)
-        part = ((wanted - days[after - 1]) / (days[after] - days[after - 1]))[:, None]
-        return np.asarray(known[after - 1] * (1.0 - part) + known[after] * part)
+        return between(self.days, values, wanted)
+
+
+def between(days: Vector, values: Vector, wanted: Vector) -> Vector:
+    """Interpolate values of shape (k, n) along k days; everything is 0 at day 0."""
+    known = np.vstack([np.zeros(values.shape[1]), values])
+    days = np.append(0.0, days)
+    after = np.clip(np.searchsorted(days, wanted), 1, days.size - 1)
+    part = ((wanted - days[after - 1]) / (days[after] - days[after - 1]))[:, None]
+    return np.asarray(known[after - 1] * (1.0 - part) + known[after] * part)
+
+
+def discounted(days: Vector, value: Vector, *, until: float, rate: float) -> Vector:
+    """Return the value (k, n) that comes before one of k days, discounted by a rate per year; (n,)."""
+    last = int(np.searchsorted(days, until)) + 1
+    ends = days[:last]
+    gains = np.diff(value[:last], axis=0, prepend=0.0)
+    middles = ends - np.diff(ends, prepend=0.0) / 2
+    return np.asarray((1.0 + rate) ** (-middles / 365.0) @ gains)

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from features.contracts import RUNS
 from features.instants import Cutoff
 from features.live import LiveEngine, Rows
 from models.bundle import Bundle
 from models.standing import known_share
 
 KNOWN = {"historic_value": "spend_all", "orders": "orders_all", "tenure_days": "tenure_days"}
-"""What a forecast says of the past, by the feature that tells it."""
+"""What a forecast says of the past, by the feature that tells it ..."""
+OF_CONTRACTS = {"historic_value": "fees_all", "runs": RUNS, "age_days": "contract_age_days"}
+"""... and in the contractual setting."""
 
 
 class LiveForecaster:
@@ -33,28 +36,31 @@ class LiveForecaster:
         self._names = bundle.feature_names
         self._engine = LiveEngine(bundle.steps("sqlite"), attributes=plan.attribute_names)
         self._estimator = bundle.estimator()
+        self._presence = plan.presence
+        self._past = OF_CONTRACTS if plan.reads_contracts else KNOWN
         self._missing: dict[str, float] | None = bundle.training.get("missing")  # labelled
 
     def forecast(
         self, rows: Mapping[str, Rows], *, customer_id: str, cutoff: Cutoff
     ) -> dict[str, float | None] | None:
-        """Forecast from canonical rows; null for a customer without a known order before the cutoff.
+        """Forecast from canonical rows; null without a known order, or contract, before the cutoff.
 
         Returns
         -------
         The outputs of the estimator by name, null where NaN; ``historic_value``, the net spend before the
         cutoff; ``orders`` and ``tenure_days``, the order days known and the days since the first. In the
+        contractual setting instead of these ``runs`` (1 or 0) and ``age_days`` of the contract; in the
         labelled setting only the outputs, and ``known_share``: how much of what is usually known is known.
         """
         values = self._engine.features(rows, customer_id, cutoff)
         columns = dict(zip(self._names, np.array(values, dtype=float)[:, None], strict=True))
-        if self._missing is None and np.isnan(columns["orders_all"][0]):
+        if self._missing is None and np.isnan(columns[self._presence][0]):
             return None
         outputs = self._estimator.forecast(columns)
         forecast = {name: _known(output[0]) for name, output in outputs.items()}
         if self._missing is not None:
             return forecast | {"known_share": float(known_share(columns, self._missing)[0])}
-        return forecast | {name: float(columns[feature][0]) for name, feature in KNOWN.items()}
+        return forecast | {name: _known(columns[feature][0]) for name, feature in self._past.items()}
 
 
 def _known(value: float) -> float | None:

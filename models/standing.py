@@ -74,3 +74,19 @@ def confidence_by_share(known: Vector, *, was_judged: bool) -> list[str]:
     """Grade the forecasts of a labelled table: A from nine tenths known on, B from half, C below."""
     grades = np.where(known >= WELL_KNOWN, 0, np.where(known >= HALF_KNOWN, 1, 2))
     return ["ABC"[grade] for grade in np.minimum(grades if was_judged else grades + 1, 2)]
+
+
+def confidence_by_age(
+    runs: Vector, age_days: Vector, *, horizon_days: int, was_judged: bool
+) -> list[str | None]:
+    """Grade the forecasts of contracts: A from an age of one horizon on, and for who has left; C to a third.
+
+    Parameters
+    ----------
+    runs, age_days
+        1 for a contract that runs, 0 for one that has ended, NaN without one (then the grade is null); and
+        the days since it began; of shape (n,).
+    """
+    grades = np.where(age_days >= horizon_days, 0, np.where(age_days >= horizon_days / 3, 1, 2))
+    lowered = np.where(runs == 0, 0, np.minimum(grades if was_judged else grades + 1, 2))
+    return [None if np.isnan(known) else "ABC"[grade] for known, grade in zip(runs, lowered, strict=True)]

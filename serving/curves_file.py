@@ -23,21 +23,21 @@ CURVES = pa.schema(
 def write_curves(bundle: Bundle, batches: Iterable[pa.RecordBatch], file: Path) -> None:
     """Forecast batches of feature rows by every knot, and write them as Parquet.
 
-    The file appears whole or not at all. It has one row per customer with an order and number of days
-    after `as_of`; what is expected between two of them is the difference of their rows.
+    The file appears whole or not at all. It has one row per customer with an order (or contract) and number
+    of days after `as_of`; what is expected between two of them is the difference of their rows.
     """
-    estimator, names = bundle.estimator(), bundle.feature_names
+    estimator, names, presence = bundle.estimator(), bundle.feature_names, bundle.plan().presence
     unfinished = file.with_name(f".{file.name}.unfinished")
     try:
         with pq.ParquetWriter(unfinished, CURVES) as writer:
             for batch in batches:
                 columns = {name: np.asarray(batch[name].cast(pa.float64()).to_pandas()) for name in names}
-                ordered = ~np.isnan(columns["orders_all"])
+                ordered = ~np.isnan(columns[presence])
                 curve = estimator.curve({name: values[ordered] for name, values in columns.items()})
                 customers = batch["customer_id"].filter(pa.array(ordered))
                 days = pa.array(np.tile(curve.days.astype(np.int32), len(customers)))
                 repeated = customers.take(pa.array(np.repeat(np.arange(len(customers)), curve.days.size)))
-                flows = [pa.array(flow.T.ravel()) for flow in curve[1:]]
+                flows = [pa.array(flow.T.ravel(), from_pandas=True) for flow in curve[1:]]
                 writer.write_table(pa.table([repeated, days, *flows], schema=CURVES))
         unfinished.replace(file)
     finally:

@@ -97,6 +97,25 @@ class Feedback(Part):
     ingested_at: Instant | None = None
 
 
+class Contract(Part):
+    """A period of a contract: no end while it runs; the fee is per month, or as the model was taught."""
+
+    started_at: Instant
+    ended_at: Instant | None = None
+    renews_at: Instant | None = None
+    fee: Annotated[float, Field(ge=0, le=LIMIT, allow_inf_nan=False)] | None = None
+    plan: str | None = None
+    ingested_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.ended_at is not None and self.ended_at < self.started_at:
+            raise ValueError("has an ended_at before its started_at; correct one of them")
+        if self.renews_at is not None and self.renews_at <= self.started_at:
+            raise ValueError("has a renews_at that is not after its started_at; correct one of them")
+        return self
+
+
 class Customer(BaseModel):
     """Who it is about; every further field is an attribute (text, number or flag)."""
 
@@ -122,6 +141,7 @@ class CustomerHistory(Part):
     orders: Annotated[list[OrderLine], Field(max_length=MOST_ROWS)] = []
     interactions: Annotated[list[Interaction], Field(max_length=MOST_ROWS)] = []
     feedback: Annotated[list[Feedback], Field(max_length=MOST_ROWS)] = []
+    contracts: Annotated[list[Contract], Field(max_length=MOST_ROWS)] = []
 
 
 class Batch(Part):
@@ -130,5 +150,10 @@ class Batch(Part):
     items: Annotated[list[Any], Field(max_length=MOST_ITEMS)]
 
 
-ROWS: dict[str, type[Part]] = {"orders": OrderLine, "interactions": Interaction, "feedback": Feedback}
+ROWS: dict[str, type[Part]] = {
+    "orders": OrderLine,
+    "interactions": Interaction,
+    "feedback": Feedback,
+    "contracts": Contract,
+}
 """The fields of a history that hold rows."""

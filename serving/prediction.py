@@ -15,6 +15,7 @@ from models.bundle import Bundle
 from models.likelihood import Vector
 from models.live_forecaster import LiveForecaster
 from models.standing import confidence, percentile
+from serving.contracts import contract_standing
 from serving.customer_history import ROWS, CustomerHistory
 from serving.labelled import labelled_standing
 from serving.problems import Problem, shown
@@ -57,7 +58,7 @@ class Predictor:
         }
 
     def row(self, history: CustomerHistory, *, now: datetime, grid: Vector) -> dict[str, Any]:
-        """Answer with a row of the output table; all forecasts are null without a known order.
+        """Answer with a row of the output table; all forecasts are null without a known order, or contract.
 
         Parameters
         ----------
@@ -92,6 +93,10 @@ class Predictor:
     def _standing(self, forecast: Mapping[str, float | None], grid: Vector) -> dict[str, Any]:
         if "known_share" in forecast:
             return labelled_standing(forecast, grid, was_judged=self._was_judged)
+        if "runs" in forecast:
+            return contract_standing(
+                forecast, grid, horizon_days=self._horizon_days, was_judged=self._was_judged
+            )
         orders, tenure, risk = (
             np.array([forecast[name]], dtype=float) for name in ("orders", "tenure_days", "churn_risk")
         )

@@ -24,6 +24,7 @@ from models.bundle import Bundle
 from models.estimator import OUTPUTS
 from models.likelihood import Vector
 from models.standing import confidence, percentile, quantile_grid
+from serving.contracts import contract_scores
 from serving.curves_file import write_curves
 from serving.labelled import labelled_scores
 from serving.run_identity import run_id
@@ -98,7 +99,7 @@ class ScoringJob:
         with workplace(project.workspace) as connection:
             quality = stage(self.configuration, connection, attributes=self.bundle.plan().attributes)
             self._check_tables(connection)
-            if not self._is_labelled:
+            if self.bundle.training["setting"] == "transactional":
                 freshness(connection, as_of=as_of, time_zone=project.time_zone, allow_stale=allow_stale)
             run = self._named(quality, as_of)
             published = self.store.published(run.run_id)
@@ -182,6 +183,9 @@ class ScoringJob:
         training = self.bundle.training
         if self._is_labelled:
             yield from labelled_scores(self.bundle, reader)
+            return
+        if self.bundle.plan().reads_contracts:
+            yield from contract_scores(self.bundle, reader)
             return
         for batch in reader:
             columns = {name: _numbers(batch, name) for name in self.bundle.feature_names}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.attributes import Attribute
-from features.contract import CUSTOMERS, ORDERS, Kind
+from features.contract import CONTRACTS, CUSTOMERS, ORDERS, Kind
 from features.instants import Cutoff
 from features.plan import FeaturePlan
 from features.records import Row, canonical_rows
@@ -18,6 +18,7 @@ from models.live_forecaster import LiveForecaster
 HISTORIES = 50
 TAKEN_BACK = 0.1
 UNKNOWN = 0.1
+LEFT = 0.2
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 
 
@@ -26,6 +27,17 @@ def with_golden_histories(bundle: Bundle, *, time_zone: str) -> Bundle:
     plan = bundle.plan()
     rows = [
         {"orders": canonical_rows(ORDERS, _orders(plan, number), time_zone)} for number in range(HISTORIES)
+    ]
+    return _with_golden(bundle, rows, time_zone)
+
+
+def with_golden_contracts(bundle: Bundle, *, time_zone: str) -> Bundle:
+    """Add histories of contracts and what the bundle forecasts for each."""
+    plan = bundle.plan()
+    rows = [
+        {"contracts": canonical_rows(CONTRACTS, _contracts(plan, number), time_zone)}
+        | ({"orders": canonical_rows(ORDERS, _orders(plan, number), time_zone)} if plan.reads_orders else {})
+        for number in range(HISTORIES)
     ]
     return _with_golden(bundle, rows, time_zone)
 
@@ -76,6 +88,25 @@ def _customer(known: Sequence[Attribute], frame: pd.DataFrame, number: int) -> d
         else:
             record[each.name] = float(f"{rng.normal(column.mean(), np.nan_to_num(column.std())):.4g}")
     return record
+
+
+def _contracts(plan: FeaturePlan, number: int) -> list[dict[str, Any]]:
+    """Draw periods of a month to a year one after the other, the last of which ended for some."""
+    rng = np.random.default_rng(number)
+    term, periods = int(rng.choice([30, 91, 365])), int(rng.integers(1, 9))
+    begun = AS_OF - timedelta(days=term * (periods - 1) + int(rng.integers(1, term)))
+    fee = round(float(np.exp(rng.normal(3, 0.5))), 2)
+    rows: list[dict[str, Any]] = []
+    for _ in range(periods):
+        ended = begun + timedelta(days=term)
+        rows.append(
+            {"started_at": begun, "ended_at": ended, "renews_at": ended, "fee": fee}
+            | ({"plan": str(rng.choice(plan.contract_plans))} if plan.contract_plans else {})
+        )
+        begun, fee = ended, round(fee * float(rng.choice([1.0, 1.0, 1.1])), 2)
+    if rng.random() < LEFT:
+        rows[-1]["ended_at"] = rows[-1]["started_at"] + timedelta(hours=12)
+    return rows
 
 
 def _orders(plan: FeaturePlan, number: int) -> list[dict[str, Any]]:

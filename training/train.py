@@ -23,6 +23,7 @@ from models.estimator import CALENDAR, ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
 from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
+from training.contracts import train_contracts
 from training.evaluation import evaluate
 from training.gate import Verdict, decide
 from training.golden import with_golden_histories
@@ -95,15 +96,12 @@ def train(
         A source or a setting is wrong, or nobody ordered before `as_of`.
     """
     project = configuration.project
-    if project.setting == "contractual":
-        raise InputError(
-            f"project.setting = {project.setting!r} cannot be trained; set it to 'transactional' or "
-            "'labelled'"
-        )
     registry = registry_of(configuration)
     champion = _champion(registry)
     if project.setting == "labelled":
         return train_labelled(configuration, registry, champion, as_of=as_of, progress=progress)
+    if project.setting == "contractual":
+        return train_contracts(configuration, registry, champion, as_of=as_of, progress=progress)
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)

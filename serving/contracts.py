@@ -1,0 +1,55 @@
+"""Scores of the contractual setting: when contracts end, and the fees until then."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.contracts import RUNS
+from models.bundle import Bundle
+from models.likelihood import Vector
+from models.standing import confidence_by_age, percentile
+from serving.tables import SCHEMA
+
+
+def contract_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Forecast batches of feature rows: what applies of the scores, but the percentile.
+
+    A customer who has left has a risk of 1 and nothing to expect; one without a contract only nulls.
+    """
+    estimator, training = bundle.estimator(), bundle.training
+    for batch in batches:
+        columns = {
+            name: np.asarray(batch.column(name).cast(pa.float64()).to_pandas())
+            for name in bundle.feature_names
+        }
+        grades = confidence_by_age(
+            columns[RUNS],
+            columns["contract_age_days"],
+            horizon_days=training["horizon_days"],
+            was_judged=training["was_judged"],
+        )
+        outputs = estimator.forecast(columns)
+        yield pa.record_batch(
+            {
+                "customer_id": batch["customer_id"],
+                **{
+                    name: pa.array(values, from_pandas=True)
+                    for name, values in outputs.items()
+                    if name in SCHEMA.names
+                },
+                "historic_value": pa.array(columns["fees_all"], from_pandas=True),
+                "confidence": pa.array(grades, pa.string()),
+            }
+        )
+
+
+def contract_standing(
+    forecast: Mapping[str, float | None], grid: Vector, *, horizon_days: int, was_judged: bool
+) -> dict[str, Any]:
+    """Return the percentile of a risk, and the grade of a forecast."""
+    runs, age, risk = (np.array([forecast[name]], dtype=float) for name in ("runs", "age_days", "churn_risk"))
+    grades = confidence_by_age(runs, age, horizon_days=horizon_days, was_judged=was_judged)
+    rank = float(percentile(grid, risk)[0]) if grid.size else None
+    return {"churn_risk_percentile": rank, "confidence": grades[0]}

@@ -1,0 +1,229 @@
+"""The training job of the contractual setting: contracts that end."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pandas as pd
+from sklearn.base import clone
+
+from features.batch import end_of_contracts, workplace
+from features.configuration import Configuration
+from features.coverage import lacking
+from features.errors import InputError
+from features.forecast_settings import ForecastSettings
+from features.instants import Cutoff
+from features.sources import read_sources
+from features.staging import stage
+from features.survey import plan_features
+from models.agreement import disagreement
+from models.bundle import Bundle
+from models.contract_baselines import LifeTable, OverallHazard, ShiftedBetaGeometric
+from models.contract_estimator import ContractEstimator
+from models.contract_forecaster import ContractForecaster
+from models.curve import knots
+from models.estimator import CALENDAR
+from models.standing import quantile_grid
+from training.contract_history import ContractHistory
+from training.evaluation import Evaluation, evaluate
+from training.gate import Verdict, decide
+from training.golden import with_golden_contracts
+from training.holdout import Progress, held_out_origins
+from training.registration import Result, Training, register
+from training.registry import Registry
+
+SEED = 0
+HAZARD, SO_FAR = "contract hazard", "the champion"
+ABOUT_ENDS = ("auc", "log_loss", "calibration_error")
+"""What can be measured where there are no fees."""
+
+
+@dataclass(frozen=True)
+class ContractLesson:
+    """What there is to learn from: the history of contracts, and what is asked of it."""
+
+    history: ContractHistory
+    settings: ForecastSettings
+    as_of: datetime
+
+    def recipes(self) -> dict[str, ContractEstimator]:
+        """Return unfitted forecasters by name, the most capable first."""
+        about = self.settings.question | {"fee_days": self.history.plan.fee_days}
+        return {
+            HAZARD: ContractForecaster(**about, seed=SEED),
+            "shifted beta-geometric": ShiftedBetaGeometric(**about),
+            "life table by age": LifeTable(**about),
+            "overall hazard": OverallHazard(**about),
+        }
+
+    def held_out(self, champion: Bundle | None, progress: Progress) -> pd.DataFrame:
+        """Return the forecasts of all recipes, and of the champion so far, at the held-out origins.
+
+        The frame is that of `training.evaluation.evaluate`, of the customers whose contract ran at the
+        origin: ``orders`` are 0 where it ended in the horizon; without a fee the value is 0.
+        """
+        parts = []
+        for origin in held_out_origins(self.history, self.as_of):
+            frame, labels = self.history.lesson(origin, share=self.history.share(origin))
+            if frame.empty:
+                continue
+            for name, recipe in self.recipes().items():
+                progress(f"{name}, held out from {origin:%Y-%m-%d}")
+                parts.append(self._judged(self.history, name, recipe.fit(frame, labels), origin))
+            if champion is not None:
+                parts.append(self._of_champion(champion, origin))
+        known = [part for part in parts if not part.empty]
+        return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
+
+    def taught(self, name: str) -> tuple[ContractEstimator, dict[str, Any]]:
+        """Teach a recipe on everything known; return it with the facts of its training."""
+        frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
+        estimator = self.recipes()[name].fit(frame, labels)
+        present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
+        known = labels[f"ended_{self.settings.horizon_days}"]
+        facts = {
+            "as_of": self.as_of.isoformat(),
+            "model": name,
+            "seed": SEED,
+            "customers": self.history.customers(self.as_of),
+            "snapshots": int(frame[CALENDAR].nunique()),
+            "labelled_rows": int(known.notna().sum()),
+            "churn_risk_grid": quantile_grid(estimator.predict(present)["churn_risk"].to_numpy()),
+            "notes": _notes(present, known),
+            **self.settings.question,
+        }
+        return estimator, facts
+
+    def _of_champion(self, champion: Bundle, origin: datetime) -> pd.DataFrame:
+        """Forecast by the champion, taught anew where it knew the held-out window."""
+        past = replace(self.history, plan=champion.plan())
+        estimator = champion.estimator()
+        assert isinstance(estimator, ContractEstimator)  # noqa: S101 - its setting is the same
+        if datetime.fromisoformat(champion.training["as_of"]) > origin:
+            estimator = clone(estimator).fit(*past.lesson(origin, share=past.share(origin)))
+        return self._judged(past, SO_FAR, estimator, origin)
+
+    def _judged(
+        self, history: ContractHistory, name: str, estimator: ContractEstimator, origin: datetime
+    ) -> pd.DataFrame:
+        crowd, horizon = history.crowd(origin), self.settings.horizon_days
+        frame = history.snapshot(origin, share=crowd)
+        truth = history.labels(origin, known_by=self.as_of, share=crowd)
+        forecast = estimator.predict(frame)
+        return forecast.assign(
+            expected_value=forecast["expected_value"].fillna(0.0),
+            origin=origin,
+            model=name,
+            orders=1.0 - truth[f"ended_{horizon}"],
+            value=truth[f"value_{horizon}"].fillna(0.0),
+        ).reset_index(names="customer_id")
+
+
+def train_contracts(
+    configuration: Configuration,
+    registry: Registry,
+    champion: Bundle | None,
+    *,
+    as_of: datetime | None,
+    progress: Progress,
+) -> Training:
+    """Train on the contracts known at `as_of`, by default the end of the data, and register the bundle.
+
+    The forecaster and what it is compared with are judged on held-out origins, on the customers whose
+    contract ran there; the best is then taught on every snapshot.
+
+    Parameters
+    ----------
+    champion
+        The bundle that serves now; null for none.
+
+    Raises
+    ------
+    InputError
+        A source or a setting is wrong, or no contract runs at `as_of`.
+    """
+    project = configuration.project
+    with workplace(project.workspace) as connection:
+        progress("reading the sources")
+        stage(configuration, connection)
+        lesson = _lesson(configuration, connection, as_of)
+        unfit = None if champion is None else _unfit(champion, configuration, connection)
+        rival = None if unfit else champion
+        held_out = lesson.held_out(rival, progress)
+        verdict = _verdict(held_out, rival, lesson)
+        if unfit:
+            verdict = replace(verdict, reason=f"the champion so far {unfit}; {verdict.reason}")
+        progress(f"teaching {verdict.name} on everything known")
+        estimator, facts = lesson.taught(verdict.name)
+        plan = lesson.history.plan
+    facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
+    facts["was_judged"] = not held_out.empty
+    bundle = with_golden_contracts(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
+    return register(
+        Result(estimator, bundle, verdict, _evaluated(held_out), held_out), registry, project, champion
+    )
+
+
+def _lesson(
+    configuration: Configuration, connection: duckdb.DuckDBPyConnection, as_of: datetime | None
+) -> ContractLesson:
+    settings = configuration.section("forecast", ForecastSettings)
+    time_zone = configuration.project.time_zone
+    as_of = as_of or end_of_contracts(connection, now=datetime.now(UTC))
+    plan = plan_features(
+        connection,
+        read_sources(configuration),
+        horizon_days=settings.horizon_days,
+        cutoff=Cutoff.at(as_of, time_zone),
+        is_contractual=True,
+    )
+    days = knots(settings.horizon_days, settings.clv_days)
+    history = ContractHistory(connection, plan, time_zone, days=days)
+    if history.snapshot(as_of, share=history.crowd(as_of)).empty:
+        raise InputError(f"no contract runs at {as_of:%Y-%m-%d %H:%M} UTC; give another --as-of")
+    if not history.cutoffs(as_of):
+        raise InputError(
+            f"contracts are known for less than two months before {as_of:%Y-%m-%d}; give a later --as-of"
+        )
+    return ContractLesson(history, settings, as_of)
+
+
+def _unfit(
+    champion: Bundle, configuration: Configuration, connection: duckdb.DuckDBPyConnection
+) -> str | None:
+    """Tell why the champion so far can score these data no more, and so is no rival."""
+    told = disagreement(champion, configuration)
+    if told:
+        return told
+    lacks = lacking(connection, champion.plan())
+    return f"needs {lacks}" if lacks else None
+
+
+def _verdict(held_out: pd.DataFrame, champion: Bundle | None, lesson: ContractLesson) -> Verdict:
+    if held_out.empty:
+        reason = (
+            f"the history before {lesson.as_of:%Y-%m-%d} is too short to hold out a horizon of "
+            f"{lesson.settings.horizon_days} days; {HAZARD} is taken unjudged"
+        )
+        return Verdict(HAZARD, "champion" if champion is None else "challenger", reason, ())
+    first = decide(held_out[held_out["model"] != SO_FAR], HAZARD, None)
+    return first if champion is None else decide(held_out, first.name, SO_FAR)
+
+
+def _evaluated(held_out: pd.DataFrame) -> Evaluation | None:
+    if held_out.empty:
+        return None
+    done = evaluate(held_out)
+    if held_out["value"].any():
+        return done
+    return replace(done, table=done.table[done.table["metric"].isin(ABOUT_ENDS)])
+
+
+def _notes(present: pd.DataFrame, ended: pd.Series) -> list[str]:
+    notes = []
+    if present["fee"].isna().all():
+        notes.append("no contract has a fee, so no value is forecast; map sources.contracts.columns.fee")
+    if not ended.any():
+        notes.append("no contract was seen to end: the risk is that of half an end among all")
+    return notes
