@@ -68,7 +68,15 @@ class TreeForecaster(ForecastEstimator):
 
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
         """Learn from the snapshots whose labels are known by any knot; the latest one is the present."""
-        *past, present = snapshots(frame, labels, self._process())
+        return self.learn(self.parted(frame, labels))
+
+    def parted(self, frame: pd.DataFrame, labels: pd.DataFrame) -> list[Snapshot]:
+        """Part a frame into snapshots with their fits of the process, whatever the trees may learn."""
+        return list(snapshots(frame, labels, self._process()))
+
+    def learn(self, parted: Sequence[Snapshot]) -> Self:
+        """Learn from snapshots, oldest first; the last one is the present."""
+        *past, present = parted
         self.process_ = present.process
         scores = self._process_scores(present.described)
         self.usual_ = {output: mean(scores[target]) for target, output in TARGETS.items()}
