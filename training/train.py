@@ -1,10 +1,12 @@
 """The training job: stage, hold out, judge, decide, teach on everything, register."""
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from features.batch import end_of_data, workplace
@@ -13,6 +15,8 @@ from features.coverage import lacking
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
+from features.own import Function
+from features.own_sources import read_own
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
@@ -31,9 +35,11 @@ from training.grade import grade_of
 from training.history import History
 from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
 from training.labelled import train_labelled
+from training.leakage import check_engines_agree, check_no_future, check_single_features
 from training.recipes import TREES, recipes
 from training.registration import Result, Training, register
 from training.registry import CHAMPION, Registry
+from training.tuning import tune
 
 SEED = 0
 SO_FAR = "the champion"
@@ -46,6 +52,37 @@ class Lesson:
     history: History
     settings: ForecastSettings
     as_of: datetime
+    tuning: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse features that know the future, or tell the outcome alone.
+
+        Raises
+        ------
+        InputError
+            A feature does.
+        """
+        history, past = self.history, next(iter(self.history.cutoffs(self.as_of)), self.as_of)
+        if history.plan.own:
+            for check in (check_no_future, check_engines_agree):
+                check(history.connection, history.plan, as_of=past, time_zone=history.time_zone)
+        frame, labels = history.lesson(self.as_of, share=history.share(self.as_of))
+        orders = labels[f"orders_{self.settings.horizon_days}"]
+        known = orders.notna().to_numpy()
+        check_single_features(
+            frame[known], np.asarray(orders[known] == 0, dtype=float), allowed=self.settings.allow_features
+        )
+
+    def tuned(self, progress: Progress) -> "Lesson":
+        """Look for better trees, where the configuration gives time for it."""
+        if not self.settings.tuning_minutes:
+            return self
+        recipe = recipes(self.settings, seed=SEED)[TREES]
+        assert isinstance(recipe, TreeForecaster)  # noqa: S101 - by its name
+        minutes = self.settings.tuning_minutes
+        found = tune(self.history, recipe, as_of=self.as_of, minutes=minutes, progress=progress)
+        settings = self.settings.model_copy(update=found.capacity)
+        return replace(self, settings=settings, tuning=found.facts)
 
     def held_out(self, champion: Bundle | None, progress: Progress) -> pd.DataFrame:
         """Return the forecasts of all recipes, and of the champion so far, at the held-out origins."""
@@ -76,24 +113,35 @@ class Lesson:
             "snapshots": int(frame[CALENDAR].nunique() - 1),
             "labelled_rows": int(labels[f"orders_{self.settings.horizon_days}"].notna().sum()),
             "churn_risk_grid": quantile_grid(risk),
-            "notes": _notes(estimator),
+            "notes": [*_notes(estimator), *_tuning_notes(self)],
+            "tuning": self.tuning,
+            "value": self.settings.value,
             **self.settings.question,
         }
         return estimator, facts
 
 
 def train(
-    configuration: Configuration, *, as_of: datetime | None = None, progress: Progress = lambda _: None
+    configuration: Configuration,
+    *,
+    as_of: datetime | None = None,
+    own: Sequence[Function] = (),
+    progress: Progress = lambda _: None,
 ) -> Training:
     """Train on what is known at `as_of`, by default the end of the data, and register the bundle.
 
     Every recipe is judged on held-out origins; the best of them is then taught on every snapshot whose
     labels are known. Where the history is too short for that, trees and process are taken unjudged.
 
+    Parameters
+    ----------
+    own
+        Features beside those of the configuration: functions of ``days`` or ``lines``.
+
     Raises
     ------
     InputError
-        A source or a setting is wrong, or nobody ordered before `as_of`.
+        A source, a setting or a feature is wrong, or nobody ordered before `as_of`.
     """
     project = configuration.project
     registry = registry_of(configuration)
@@ -105,7 +153,10 @@ def train(
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
-        lesson = lesson_of(configuration, connection, as_of)
+        lesson = lesson_of(configuration, connection, as_of, own)
+        progress("looking whether a feature knows the future")
+        lesson.check()
+        lesson = lesson.tuned(progress)
         unfit = None if champion is None else _unfit(champion, configuration, connection)
         rival = None if unfit else champion
         held_out = lesson.held_out(rival, progress)
@@ -141,6 +192,14 @@ def _notes(estimator: ForecastEstimator) -> list[str]:
     return [f"{type(part).__name__}: {part.note_}" for part in parts if part.note_]
 
 
+def _tuning_notes(lesson: Lesson) -> list[str]:
+    """Tell when there was no tuning though it was asked for."""
+    if not lesson.settings.tuning_minutes or lesson.tuning.get("trials"):
+        return []
+    why = "there was no time for a trial" if lesson.tuning else "the history is too short for its origins"
+    return [f"forecast.tuning_minutes = {lesson.settings.tuning_minutes:g} changed nothing: {why}"]
+
+
 def _champion(registry: Registry) -> Bundle | None:
     served = [version for version in registry.versions() if CHAMPION in version.aliases]
     return Bundle.read(registry.fetch(served[0].version)) if served else None
@@ -152,8 +211,18 @@ def _unfit(champion: Bundle, configuration: Configuration, connection: Any) -> s
     return f"needs {lacks}" if lacks else disagreement(champion, configuration)
 
 
-def lesson_of(configuration: Configuration, connection: Any, as_of: datetime | None) -> Lesson:  # noqa: ANN401
+def lesson_of(
+    configuration: Configuration,
+    connection: Any,  # noqa: ANN401
+    as_of: datetime | None = None,
+    own: Sequence[Function] = (),
+) -> Lesson:
     """Plan the features of staged sources, and look back from `as_of`, by default the end of the data.
+
+    Parameters
+    ----------
+    own
+        Features beside those of the configuration.
 
     Raises
     ------
@@ -168,7 +237,9 @@ def lesson_of(configuration: Configuration, connection: Any, as_of: datetime | N
         read_sources(configuration),
         horizon_days=settings.horizon_days,
         cutoff=Cutoff.at(as_of, time_zone),
+        value=settings.value,
     )
+    plan = replace(plan, own=read_own(configuration, own))
     history = History(connection, plan, time_zone, days=knots(settings.horizon_days, settings.clv_days))
     if history.snapshot(as_of, share=history.crowd(as_of)).empty:
         raise InputError(f"nobody ordered before {as_of:%Y-%m-%d %H:%M} UTC; give a later --as-of")
