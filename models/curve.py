@@ -50,7 +50,7 @@ class Curve(NamedTuple):
         """Read the curve at other days, none beyond its last.
 
         Between knots the hazard of the next order is constant, and orders and value come steadily
-        (discrete-time survival: Singer and Willett 1993).
+        (discrete-time survival: Singer and Willett 1993), orders no later than the chance of one.
 
         Raises
         ------
@@ -61,10 +61,11 @@ class Curve(NamedTuple):
         if wanted.size and (wanted.max() > self.days[-1] or wanted.min() < 0):
             raise ValueError(f"the curve ends at day {self.days[-1]:g}; ask for days from 0 to there")
         survival = np.log(np.maximum(self.no_order, np.finfo(float).tiny))
+        no_order = np.exp(self._between(survival, wanted))
         return self._replace(
             days=wanted,
-            no_order=np.exp(self._between(survival, wanted)),
-            orders=self._between(self.orders, wanted),
+            no_order=no_order,
+            orders=np.maximum(self._between(self.orders, wanted), 1.0 - no_order),
             value=self._between(self.value, wanted),
         )
 
