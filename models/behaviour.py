@@ -148,7 +148,9 @@ def longest_known(snapshot: Snapshot, knots: Sequence[int], *, day: float) -> in
 
 
 def _boost(lesson: Lesson, target: str, names: Sequence[str], capacity: Capacity) -> lgb.Booster:
-    came = lesson.came[target]
+    came, start = lesson.came[target], lesson.starts[target]
+    if target == "value":  # by its mean, or the regularisation would hang on the currency
+        came, start = came / came.mean(), start - np.log(came.mean())
     settings = {
         "num_leaves": capacity.leaves,
         "learning_rate": capacity.learning_rate,
@@ -164,5 +166,5 @@ def _boost(lesson: Lesson, target: str, names: Sequence[str], capacity: Capacity
         "num_threads": 1,
         "verbose": -1,
     }
-    data = lgb.Dataset(lesson.matrix, came, init_score=lesson.starts[target], feature_name=list(names))
+    data = lgb.Dataset(lesson.matrix, came, init_score=start, feature_name=list(names))
     return lgb.train(settings | OBJECTIVES[target], data, capacity.rounds)

@@ -119,17 +119,22 @@ def weigh_odds(outcomes: Sequence[Outcome]) -> Vector:
 
 def weigh_logs(outcomes: Sequence[Outcome]) -> Vector:
     """Weigh logs by penalised Tweedie regression; return shift and both weights, of shape (3,)."""
-    scale = np.mean([outcome.came.mean() for outcome in outcomes]) if outcomes else 0.0
+    scale = float(np.mean([outcome.came.mean() for outcome in outcomes])) if outcomes else 0.0
     if scale <= 0:
         return NOTHING_LEARNT
     power = TWEEDIE_POWER
 
-    def slopes(logs: Vector, came: Vector) -> tuple[Vector, Vector]:
-        mean, value = np.exp(np.clip(logs - np.log(scale), -LARGEST, LARGEST)), came / scale
+    def slopes(logs: Vector, value: Vector) -> tuple[Vector, Vector]:
+        mean = np.exp(np.clip(logs, -LARGEST, LARGEST))
         slope = mean ** (1.0 - power) * (mean - value)
         return slope, (2.0 - power) * mean ** (2.0 - power) + (power - 1.0) * value * mean ** (1.0 - power)
 
-    return _weigh(outcomes, slopes)
+    # In units of the mean, or prior and limits of the shift would hang on the currency.
+    unit = np.log(scale)
+    weights = _weigh(
+        [one._replace(process=one.process - unit, came=one.came / scale) for one in outcomes], slopes
+    )
+    return np.asarray(weights + np.array([unit * (1.0 - weights[1]), 0.0, 0.0]))
 
 
 WEIGH = {"no_order": weigh_odds, "value": weigh_logs}
