@@ -25,13 +25,24 @@ def known(events: ir.Table, spine: ir.Table, *, clock: str) -> ir.Table:
     return joined.filter((joined[clock] < joined.as_of) & (joined.ingested_at <= joined.as_of))
 
 
-def order_days(lines: ir.Table) -> ir.Table:
+def cost_of(lines: ir.Table) -> ir.IntegerValue:
+    """Return what each line cost, taken back by a return; nothing where it is not known."""
+    cost = lines.cost.fill_null(0)
+    return (lines.is_return == 1).ifelse(-cost.abs(), cost)
+
+
+def order_days(lines: ir.Table, *, less_costs: bool = False) -> ir.Table:
     """Sum known order lines to orders: one row per subject and day with an order left.
 
     An order that was fully cancelled is none: one whose lines were all taken back, or whose refunds
     ate its value up. ``spend`` is net of refunds, in ten-thousandths; ``gap`` is the number of days
     since the order before (null for the first), ``age`` the number of days from the order to `as_of`,
     ``is_last`` marks the latest order.
+
+    Parameters
+    ----------
+    less_costs
+        Whether ``spend`` is the margin: also less what the lines left cost.
     """
     belonging = lines.filter(lines.order_day.notnull())
     days = belonging.group_by(SUBJECT, day=belonging.order_day).aggregate(
@@ -40,8 +51,11 @@ def order_days(lines: ir.Table) -> ir.Table:
         spend=belonging.amount.sum(),
         refunded=(belonging.is_return == 1).ifelse(-belonging.amount, 0).sum(),
         units=belonging.quantity.fill_null(0).sum(),
+        **({"cost": cost_of(belonging).sum()} if less_costs else {}),
     )
     orders = days.filter((days.lines > 0) & ((days.spend > 0) | (days.refunded == 0)))
+    if less_costs:
+        orders = orders.mutate(spend=orders.spend - orders.cost)
     in_turn = ibis.window(group_by=SUBJECT, order_by="day")
     return orders.mutate(
         gap=orders.day - orders.day.lag().over(in_turn),

@@ -1,6 +1,6 @@
 """The ``[forecast]`` table of the configuration."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ class ForecastSettings(Section):
         The days after `as_of` that the customer lifetime value is about.
     discount_rate
         By which CLV discounts, per year.
+    value
+        What an order is worth: net revenue, or the margin, where costs are given.
     rounds, leaves, learning_rate
         Of the boosted trees.
     tuning_minutes
@@ -29,6 +31,7 @@ class ForecastSettings(Section):
     horizon_days: Annotated[int, Field(ge=7, le=365)] = 90
     clv_days: Annotated[int, Field(ge=30, le=3650)] = 365
     discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.10
+    value: Literal["revenue", "margin"] = "revenue"
     rounds: Annotated[int, Field(ge=1, le=2000)] = 100
     leaves: Annotated[int, Field(ge=2, le=256)] = 8
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.06

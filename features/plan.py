@@ -64,6 +64,8 @@ class FeaturePlan:
         Whether ``customers`` tells when each joined.
     reads_orders
         Whether there are orders.
+    value
+        Of an order: net ``revenue``, or ``margin``, which is less its costs.
     reads_contracts
         Whether there are contracts; without them and without orders the attributes are all there is.
     contract_plans
@@ -85,6 +87,7 @@ class FeaturePlan:
     attributes: tuple[Attribute, ...] = ()
     knows_joining: bool = False
     reads_orders: bool = True
+    value: str = "revenue"
     reads_contracts: bool = False
     contract_plans: tuple[str, ...] = ()
     fee_days: float = MONTH_DAYS
@@ -110,6 +113,11 @@ class FeaturePlan:
     def attribute_names(self) -> tuple[str, ...]:
         """The columns of ``customers`` beyond those of the contract that the steps read, in order."""
         return tuple(each.name for each in self.attributes)
+
+    @property
+    def is_margin(self) -> bool:
+        """Whether value is less costs."""
+        return self.value == "margin"
 
     @cached_property
     def _expressions(self) -> dict[str, ir.Table]:
@@ -189,8 +197,9 @@ class FeaturePlan:
     def _summaries(self, lines: ir.Table | None, spine: ir.Table) -> Iterator[ir.Table]:
         """Yield one aggregate per table; by product needs its own."""
         if lines is not None:
-            seen = known(lines, spine, clock="ordered_at").select(*SUMMED, *self._described)
-            yield self._order_summary(order_days(seen))
+            costs = ["cost"] if self.is_margin else []
+            seen = known(lines, spine, clock="ordered_at").select(*SUMMED, *costs, *self._described)
+            yield self._order_summary(order_days(seen, less_costs=self.is_margin))
             yield basket.line_summary(seen, self.mixes)
             if "product_id" in self.order_columns:
                 yield basket.product_summary(seen)

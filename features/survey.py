@@ -31,6 +31,7 @@ def plan_features(
     *,
     horizon_days: int,
     cutoff: Cutoff,
+    value: str = "revenue",
     is_contractual: bool = False,
 ) -> FeaturePlan:
     """Plan the features that the staged tables allow, by what was known at the cutoff.
@@ -46,8 +47,15 @@ def plan_features(
     sources
         As configured: they say which lines are no purchases, how cancellations are numbered, and which
         attributes never change.
+    value
+        Of an order: ``revenue`` or ``margin``.
     is_contractual
         Whether the forecast is about contracts, which then are features.
+
+    Raises
+    ------
+    InputError
+        The value is the margin, and no order line tells its cost.
     """
     look = _Look(connection, cutoff)
     contacts, feedback = look.known(INTERACTIONS), look.known(FEEDBACK)
@@ -62,20 +70,27 @@ def plan_features(
         feedback_topics=look.main_values(feedback, "topic", FEEDBACK_VALUES),
         attributes=tuple(look.attributes(fixed, left_out)),
         knows_joining=bool(look.filled(look.known(CUSTOMERS), ["joined_at"])),
-        **_plan_orders(look, sources.get(ORDERS.name)),
+        **_plan_orders(look, sources.get(ORDERS.name), value),
         **(_plan_contracts(look, sources[CONTRACTS.name]) if is_contractual else {}),
     )
 
 
-def _plan_orders(look: "_Look", source: Source | None) -> dict[str, Any]:
+def _plan_orders(look: "_Look", source: Source | None, value: str) -> dict[str, Any]:
     """Plan what is read of orders."""
     if not isinstance(source, OrdersSource):
         return {"reads_orders": False}
     exclude = {column: tuple(values) for column, values in source.exclude.items()}
     purchases = look.purchases(exclude)
     mixes = {column: look.main_values(purchases, column, MIX_VALUES) for column in MIXED}
+    filled = look.filled(purchases, OPTIONAL)
+    if value == "margin" and "cost" not in filled:
+        raise InputError(
+            "forecast.value = 'margin' needs costs, and no order line has one; map "
+            "sources.orders.columns.cost, or set it to 'revenue'"
+        )
     return {
-        "order_columns": tuple(look.filled(purchases, OPTIONAL)),
+        "value": value,
+        "order_columns": tuple(filled),
         "mixes": {column: values for column, values in mixes.items() if len(values) > 1},
         "exclude": exclude,
         "cancellation_prefix": source.cancellation_prefix,

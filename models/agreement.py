@@ -12,6 +12,8 @@ def disagreement(bundle: Bundle, configuration: Configuration) -> str | None:
     project, forecast = configuration.project, configuration.section("forecast", ForecastSettings)
     wanted = {f"project.{key}": getattr(project, key) for key in ASKED}
     wanted |= {f"forecast.{key}": value for key, value in forecast.question.items()}
+    if "value" in bundle.training:
+        wanted["forecast.value"] = forecast.value
     for key, value in wanted.items():
         trained = bundle.training[key.partition(".")[2]]
         if trained != value:

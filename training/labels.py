@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.batch import SPINE
 from features.contract import DAY, SCALE
-from features.days import SUBJECT, unbound_spine
+from features.days import SUBJECT, cost_of, unbound_spine
 from features.plan import FeaturePlan
 
 JUDGED = "judged"
@@ -47,7 +47,8 @@ def label_spine(
     -------
     One row per spine row, in its order: ``customer_id`` and, for each number of days, ``orders_{d}``
     (order days in them that were not fully cancelled by their end) and ``value_{d}`` (their amounts less
-    their refunds known by then, in units of the currency). Refunds of earlier orders count nowhere.
+    their refunds known by then, and less their costs where value is the margin, in units of the
+    currency). Refunds of earlier orders count nowhere.
     """
     orders = ", ".join(f"coalesce(orders_{day}, 0)::DOUBLE AS orders_{day}" for day in days)
     values = ", ".join(f"coalesce(value_{day}, 0) / {SCALE}::DOUBLE AS value_{day}" for day in days)
@@ -67,25 +68,41 @@ def _coming_orders(plan: FeaturePlan, days: Sequence[int]) -> ir.Table:
     last = joined.as_of + max(days) * DAY
     coming = joined.filter(seen & belongs & (joined.ordered_at >= joined.as_of) & (joined.ordered_at < last))
     by_day = coming.group_by(SUBJECT, day=coming.order_day).aggregate(
-        **{name: value for end in days for name, value in _known_by_end(coming, end).items()}
+        **{name: value for end in days for name, value in _known_by_end(coming, end).items()},
+        **({f"cost_{end}": _cost_by_end(coming, end) for end in days} if plan.is_margin else {}),
     )
     left = {end: _is_left(by_day, end) for end in days}
     return by_day.group_by(SUBJECT).aggregate(
         **{f"orders_{end}": is_left.cast("int64").sum() for end, is_left in left.items()},
-        **{f"value_{end}": is_left.ifelse(by_day[f"spend_{end}"], 0).sum() for end, is_left in left.items()},
+        **{
+            f"value_{end}": is_left.ifelse(_worth(by_day, end, plan), 0).sum()
+            for end, is_left in left.items()
+        },
     )
 
 
 def _known_by_end(lines: ir.Table, days: int) -> dict[str, ir.Value]:
     """Sum the lines of an order that came, and were known if refunds, by the end of so many days."""
-    end = lines.as_of + days * DAY
-    is_return = lines.is_return == 1
-    counts = (lines.ordered_at < end) & ((lines.is_return == 0) | (lines.ingested_at <= end))
+    counts, is_return = _counts(lines, days), lines.is_return == 1
     return {
         f"lines_{days}": counts.ifelse(lines.is_purchase - lines.cancels, 0).sum(),
         f"spend_{days}": counts.ifelse(lines.amount, 0).sum(),
         f"refunded_{days}": (counts & is_return).ifelse(-lines.amount, 0).sum(),
     }
+
+
+def _counts(lines: ir.Table, days: int) -> ir.BooleanValue:
+    end = lines.as_of + days * DAY
+    return (lines.ordered_at < end) & ((lines.is_return == 0) | (lines.ingested_at <= end))
+
+
+def _cost_by_end(lines: ir.Table, days: int) -> ir.Value:
+    return _counts(lines, days).ifelse(cost_of(lines), 0).sum()
+
+
+def _worth(orders: ir.Table, days: int, plan: FeaturePlan) -> ir.Value:
+    spend = orders[f"spend_{days}"]
+    return spend - orders[f"cost_{days}"] if plan.is_margin else spend
 
 
 def _is_left(orders: ir.Table, days: int) -> ir.BooleanValue:

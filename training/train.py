@@ -67,11 +67,9 @@ class Lesson:
             for check in (check_no_future, check_engines_agree):
                 check(history.connection, history.plan, as_of=past, time_zone=history.time_zone)
         frame, labels = history.lesson(self.as_of, share=history.share(self.as_of))
-        orders = labels[f"orders_{self.settings.horizon_days}"]
-        known = orders.notna().to_numpy()
-        check_single_features(
-            frame[known], np.asarray(orders[known] == 0, dtype=float), allowed=self.settings.allow_features
-        )
+        orders = labels[f"orders_{self.settings.horizon_days}"].to_numpy()
+        gone = np.where(np.isnan(orders), np.nan, orders == 0)
+        check_single_features(frame, gone, allowed=self.settings.allow_features)
 
     def tuned(self, progress: Progress) -> "Lesson":
         """Look for better trees, where the configuration gives time for it."""

@@ -50,3 +50,17 @@ def test_what_was_known_just_in_time_counts(engine: Any, known: dict) -> None:
 def test_other_customers_orders_are_not_ones_own(engine: Any) -> None:
     lines = [*FEBRUARY, {"customer_id": "b", "ordered_at": "2024-02-21", "amount": 99}]
     assert engine(PLAN, as_of=MARCH, orders=lines)["spend_all"] == 20
+
+
+def test_a_margin_is_less_the_costs_of_what_was_kept(engine: Any) -> None:
+    plan = FeaturePlan(horizon_days=90, value="margin")
+    bought = [
+        {"ordered_at": "2024-02-10", "amount": 10, "cost": 4, "order_id": "1"},
+        {"ordered_at": "2024-02-20", "amount": 10, "cost": 12, "order_id": "2"},
+        {"ordered_at": "2024-02-20", "amount": 5, "product_id": "no cost known"},
+    ]
+    features = engine(plan, as_of=MARCH, orders=bought)
+    assert (features["orders_all"], features["spend_all"], features["spend_last_order"]) == (2, 9, 3)
+    for cost in (4, -4):
+        back = {"ordered_at": "2024-02-25", "amount": -10, "cost": cost, "order_id": "C1"}
+        assert engine(plan, as_of=MARCH, orders=[*bought, back])["spend_all"] == 3

@@ -6,6 +6,7 @@ import pytest
 
 from features.attributes import Attribute
 from features.contract import Kind
+from features.errors import InputError
 from features.instants import Cutoff, parse_as_of
 from features.plan import FeaturePlan
 from features.sources import CustomersSource, OrdersSource, Source
@@ -27,7 +28,7 @@ def plan_of(fill: Callable[..., None]) -> Callable[..., FeaturePlan]:
     """Fill the staged tables and look at them."""
 
     def filled_and_planned(
-        *, exclude: Any = None, fixed: tuple[str, ...] = (), **records: Any
+        *, exclude: Any = None, fixed: tuple[str, ...] = (), value: str = "revenue", **records: Any
     ) -> FeaturePlan:
         connection = duckdb.connect()
         fill(connection, COLUMNS, **records)
@@ -36,7 +37,7 @@ def plan_of(fill: Callable[..., None]) -> Callable[..., FeaturePlan]:
             "orders": orders,
             "customers": CustomersSource(path="c.csv", fixed=fixed),
         }
-        return plan_features(connection, sources, horizon_days=60, cutoff=JUNE)
+        return plan_features(connection, sources, horizon_days=60, cutoff=JUNE, value=value)
 
     return filled_and_planned
 
@@ -124,3 +125,11 @@ def test_tables_that_were_not_given_are_not_looked_at(fill: Callable[..., None])
         connection.execute(f"DROP TABLE {table}")
     sources = {"orders": OrdersSource(path="orders.csv")}
     assert plan_features(connection, sources, horizon_days=90, cutoff=JUNE) == FeaturePlan(horizon_days=90)
+
+
+def test_a_margin_needs_costs(plan_of: Callable[..., FeaturePlan]) -> None:
+    assert plan_of(orders=[line(cost=1)], value="margin").is_margin
+    with pytest.raises(
+        InputError, match=r"forecast\.value = 'margin' needs costs.* map sources\.orders\.columns\.cost"
+    ):
+        plan_of(orders=[line()], value="margin")

@@ -134,6 +134,20 @@ def test_each_customer_on_the_spine_has_a_row_in_its_order(fill: Callable[..., N
     assert labels[["orders_30", "value_30"]].to_numpy().tolist() == [[1, 4], [0, 0], [1, 4]]
 
 
+def test_a_margin_is_less_the_costs_of_what_was_kept(fill: Callable[..., None]) -> None:
+    plan = FeaturePlan(horizon_days=30, value="margin")
+    kept = [line("2024-06-01", 10, "1", cost=4), line("2024-06-20", 20, "2", cost=25)]
+    back = line("2024-06-25", -20, "C2", cost=25)
+    with duckdb.connect() as connection:
+        for lines, labels in ((kept, [2, 1]), ([*kept, back], [1, 6])):
+            fill(connection, plan, orders=lines)
+            match_refunds(connection, plan.sql()["duckdb"])
+            put_on_spine(connection, "SELECT 'a' AS customer_id", JUNE)
+            query = label_query(plan, days=[30])
+            found = label_spine(connection, query, days=[30], known_by=JUNE.micros + 90 * DAY)
+            assert found.loc[0, ["orders_30", "value_30"]].tolist() == labels
+
+
 LINES = st.fixed_dictionaries(
     {
         "ordered_at": st.integers(-20, 80).map(lambda half_days: JUNE.micros + half_days * DAY // 2),
