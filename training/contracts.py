@@ -30,6 +30,7 @@ from training.evaluation import Evaluation, evaluate
 from training.gate import Verdict, decide
 from training.golden import with_golden_contracts
 from training.holdout import Progress, held_out_origins
+from training.leakage import check_single_features
 from training.registration import Result, Training, register
 from training.registry import Registry
 
@@ -56,6 +57,12 @@ class ContractLesson:
             "life table by age": LifeTable(**about),
             "overall hazard": OverallHazard(**about),
         }
+
+    def check(self) -> None:
+        """Refuse a feature that alone tells which contract ends."""
+        frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
+        ended = labels[f"ended_{self.settings.horizon_days}"].to_numpy(dtype=float)
+        check_single_features(frame, ended, allowed=self.settings.allow_features)
 
     def held_out(self, champion: Bundle | None, progress: Progress) -> pd.DataFrame:
         """Return the forecasts of all recipes, and of the champion so far, at the held-out origins.
@@ -148,6 +155,7 @@ def train_contracts(
         progress("reading the sources")
         stage(configuration, connection)
         lesson = _lesson(configuration, connection, as_of)
+        lesson.check()
         unfit = None if champion is None else _unfit(champion, configuration, connection)
         rival = None if unfit else champion
         held_out = lesson.held_out(rival, progress)

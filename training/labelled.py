@@ -26,6 +26,7 @@ from training.evaluation import Evaluation, evaluate, paired_gain
 from training.gate import Verdict, decide
 from training.golden import with_golden_customers
 from training.holdout import Progress
+from training.leakage import check_single_features
 from training.metrics import log_losses
 from training.outcome import Outcome, read_outcome
 from training.registration import Result, Training, register
@@ -112,6 +113,8 @@ def train_labelled(
         outcome, plan, notes = _look(configuration, connection)
         lesson = LabelledLesson(connection, plan, outcome, Cutoff.at(as_of, project.time_zone))
         frame, recipe = lesson.frame(plan.sql()["duckdb"]), lesson.recipe(_source(configuration).label_means)
+        allowed = _settings(configuration).allow_features
+        check_single_features(frame, lesson.came.to_numpy(dtype=float), allowed=allowed)
         made = splits(lesson.came.to_numpy(), seed=SEED)
         judged = [_held_out(recipe, frame, lesson.came, made, progress)]
         unfit = None if champion is None else _unfit(champion, configuration, lesson)

@@ -28,9 +28,10 @@ FEWEST = 30
 """Rows of either outcome below which chance alone makes such features."""
 RECENT = re.compile(
     r"recency_\w+|overdue_\w+|\w+_days_since|\w+_\d+d(_of_\d+d)?|\w+_slope_360d|months_active_360d|gap_last_ratio"
-    r"|orders_per_month|spend_order_trend|as_of_\w+|process_\w+"
+    r"|orders_per_month|spend_order_trend|as_of_\w+|process_\w+|contract_renewal_days|contract_lapsed"
 )
-"""What follows from how lately a customer was active: where most have lapsed, it is honestly that good."""
+"""What follows from how lately a customer was active, or when a contract is up: where most have lapsed, it
+is honestly that good."""
 AHEAD = ("resolved_at", "ended_at")
 """Times that are not known before they have come."""
 
@@ -104,7 +105,7 @@ def check_single_features(frame: pd.DataFrame, came: Vector, *, allowed: Collect
     frame
         The features of labelled rows.
     came
-        Whether the outcome came (1 or 0), of the same length.
+        Whether the outcome came (1 or 0), NaN where it is not known, of the same length.
     allowed
         Features that may; those of `RECENT` always may.
 
@@ -118,8 +119,9 @@ def check_single_features(frame: pd.DataFrame, came: Vector, *, allowed: Collect
             near = difflib.get_close_matches(name, map(str, frame.columns), n=1)
             hint = f"did you mean {near[0]!r}?" if near else "take it out"
             raise InputError(f"forecast.allow_features: there is no feature {name!r}; {hint}")
-    chosen = np.linspace(0, len(frame) - 1, min(len(frame), MOST_ROWS)).astype(int)
-    outcome = np.asarray(np.asarray(came, dtype=float)[chosen] > 0, dtype=float)
+    known = np.flatnonzero(~np.isnan(came))
+    chosen = known[np.linspace(0, len(known) - 1, min(len(known), MOST_ROWS)).astype(int)]
+    outcome = came[chosen]
     if min(outcome.sum(), (1.0 - outcome).sum()) < FEWEST:
         return
     for name in map(str, frame.columns):
@@ -129,7 +131,8 @@ def check_single_features(frame: pd.DataFrame, came: Vector, *, allowed: Collect
         if area > SUSPICIOUS:
             raise InputError(
                 f"feature {name!r} alone tells the outcome with an AUC of {area:.3f}, so it most likely "
-                "holds what became known only afterwards; leave it out, or if it was known in time, set "
+                "holds what became known only afterwards; leave it out (a column of customers with "
+                "sources.customers.left_out), or if it was known in time, set "
                 f'forecast.allow_features = ["{name}"]'
             )
 
