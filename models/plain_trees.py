@@ -12,7 +12,6 @@ from models.curve import Curve
 from models.estimator import CALENDAR, Columns, ForecastEstimator, columns_of
 from models.likelihood import CERTAIN, Vector
 
-ROUNDS = 100
 RFM = ("recency_days", "orders_all", "spend_all", "tenure_days")
 
 
@@ -33,8 +32,12 @@ class PlainTrees(ForecastEstimator):
     """
 
     kind = "plain_trees"
-    settings: ClassVar[dict[str, Any]] = {}
-    """Of LightGBM, where they are not its own."""
+    rounds: ClassVar[int] = 100
+    settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "no_order": {"objective": "binary"},
+        "value": {"objective": "regression"},
+    }
+    """Of LightGBM by target, where they are not its own."""
 
     def fit(self, frame: pd.DataFrame, labels: pd.DataFrame) -> Self:
         """Learn from the snapshots that teach."""
@@ -88,10 +91,11 @@ class PlainTrees(ForecastEstimator):
         columns = columns_of(frame)
         matrix = np.array([columns[name] for name in self.names_]).T
         came = {
-            "no_order": ("binary", np.asarray(labels[f"orders_{days}"] == 0, dtype=float)),
-            "value": ("regression", labels[f"value_{days}"].to_numpy(dtype=float)),
+            "no_order": np.asarray(labels[f"orders_{days}"] == 0, dtype=float),
+            "value": labels[f"value_{days}"].to_numpy(dtype=float),
         }
         self.days_ = days
-        for target, (objective, outcome) in came.items():
-            given = {"objective": objective, "num_threads": 1, "verbose": -1} | self.settings
-            self.boosters_[target] = lgb.train(given, lgb.Dataset(matrix, outcome), ROUNDS)
+        for target, settings in self.settings.items():
+            data = lgb.Dataset(matrix, came[target])
+            quiet = {"num_threads": 1, "verbose": -1}
+            self.boosters_[target] = lgb.train({**settings, **quiet}, data, self.rounds)

@@ -60,3 +60,11 @@ def test_a_name_with_brackets_is_no_markup() -> None:
 )
 def test_amounts_have_three_digits(number: float, text: str) -> None:
     assert amount(number) == text
+
+
+def test_ranges_over_origins_may_be_left_out() -> None:
+    console = Console(width=100, force_terminal=False)
+    with console.capture() as capture:
+        console.print(render(evaluation("trees"), ranges=False))
+    assert "highest origin" not in capture.get()
+    assert "highest origin" in shown(evaluation("trees"))

@@ -1,0 +1,48 @@
+"""The backtest on public shops, default settings: what the model gains over every baseline, as Markdown."""
+
+import argparse
+from pathlib import Path
+
+from accuracy import CASES, Case, shop
+
+from features.batch import end_of_data
+from features.forecast_settings import ForecastSettings
+from training.backtest_tables import Sheet, sheets
+from training.rolling import judge
+from training.train import Lesson
+
+SHOPS = tuple(case for case in CASES if case.horizon_days == 90 and "positive" not in case.title)
+
+
+def main() -> None:
+    """Backtest every shop until the end of its data."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=beside, help="folder of online_retail_ii and cdnow")
+    data = parser.parse_args().data.resolve()
+    if not data.is_dir():
+        parser.exit(2, f"there is no folder {data}; name that of the data sets with --data\n")
+    for case in SHOPS:
+        report(case, data)
+
+
+def report(case: Case, data: Path) -> None:
+    """Print the tables of one shop."""
+    with shop(case, data) as history:
+        settings = ForecastSettings(horizon_days=case.horizon_days)
+        done = judge(Lesson(history, settings, end_of_data(history.connection)), currency="")
+    origins = ", ".join(f"{origin:%Y-%m-%d}" for origin in reversed(done.origins))
+    print(f"### {case.title}: {case.horizon_days} days from {origins}\n")
+    print(f"{done.everybody.customers:,} customers. Grade {done.grade.letter}: {done.grade.reason}.\n")
+    print("\n".join(map(markdown, sheets(done))), flush=True)
+
+
+def markdown(sheet: Sheet) -> str:
+    """Lay a sheet out as a table."""
+    lines = [sheet.columns, ("---", *("---:" for _ in sheet.columns[1:])), *sheet.rows]
+    table = "\n".join(f"| {' | '.join(text.replace('|', '/') for text in line)} |" for line in lines)
+    return f"{sheet.title}\n\n{table}\n\n{sheet.note}\n"
+
+
+if __name__ == "__main__":
+    main()
