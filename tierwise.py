@@ -277,11 +277,13 @@ def _head(scores: Path) -> Table:
 def _configuration(file: Path, overrides: list[str] | None) -> Configuration:
     """Read the configuration, and all its tables, whether the command needs them or not."""
     from features.forecast_settings import ForecastSettings
+    from features.own_sources import OwnSettings
     from features.sources import read_sources
     from serving.settings import ServingSettings
 
     configuration = Configuration.read(file, overrides or (), os.environ)
-    for name, model in (("project", Project), ("forecast", ForecastSettings), ("serving", ServingSettings)):
+    known = {"project": Project, "features": OwnSettings, "forecast": ForecastSettings}
+    for name, model in (known | {"serving": ServingSettings}).items():
         configuration.section(name, model)
     read_sources(configuration)
     return configuration

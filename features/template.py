@@ -53,6 +53,16 @@ SOURCES = """
 horizon_days = 90  # the days after as_of that a forecast is about; tierwise check advises on it
 clv_days = 365  # the days after as_of that the customer lifetime value is about
 discount_rate = 0.10  # by which that value discounts, per year
+# rounds = 100  # boosted trees of each of the two models; with the next two, how much they may learn
+# leaves = 8  # of each tree
+# learning_rate = 0.06
+# tuning_minutes = 0  # how long training looks for better values of these three
+# allow_features = ["customer_rank"]  # features that may tell the outcome nearly alone; others stop training
+
+# [features]  # features of your own: see docs/features.md
+# module = "my_features.py"  # each of its functions is a feature, made of days (orders) or lines
+# [features.sql]
+# weekend_orders = "select count(*) from days where weekday >= 5"
 
 # [serving]
 # store = "postgresql://USER@HOST/DATABASE"  # where runs are kept; without it, in the workspace

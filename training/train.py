@@ -142,6 +142,11 @@ def train(
         A source, a setting or a feature is wrong, or nobody ordered before `as_of`.
     """
     project = configuration.project
+    if project.setting != "transactional" and (own or "features" in configuration.tables):
+        raise InputError(
+            f"own features are made of orders, which project.setting = {project.setting!r} does not forecast "
+            "from; take [features] out"
+        )
     registry = registry_of(configuration)
     champion = _champion(registry)
     if project.setting == "labelled":
