@@ -197,7 +197,7 @@ def serve(
 ) -> None:
     """Serve the champion and the published scores over HTTP."""
     from serving.server import serve as start
-    from serving.settings import store_of
+    from serving.settings import ServingSettings, store_of
     from training.train import registry_of
 
     configuration = _configuration(c, overrides)
@@ -207,6 +207,7 @@ def serve(
         registry.fetch(champion.version),
         model_version=str(champion.version),
         store=store_of(configuration),
+        language=configuration.section("serving", ServingSettings).language,
         workspace=configuration.project.workspace,
         host=host,
         port=port,

@@ -53,6 +53,7 @@ SOURCES = """
 horizon_days = 90  # the days after as_of that a forecast is about; tierwise check advises on it
 clv_days = 365  # the days after as_of that the customer lifetime value is about
 discount_rate = 0.10  # by which that value discounts, per year
+# value = "margin"  # what an order is worth: its net revenue, or that less the costs of its lines
 # rounds = 100  # boosted trees of each of the two models; with the next two, how much they may learn
 # leaves = 8  # of each tree
 # learning_rate = 0.06
@@ -67,6 +68,7 @@ discount_rate = 0.10  # by which that value discounts, per year
 # [serving]
 # store = "postgresql://USER@HOST/DATABASE"  # where runs are kept; without it, in the workspace
 # keep_runs = 30  # how many of the latest runs keep their scores
+# language = "en"  # of the reasons: en or zh
 """
 
 

@@ -101,8 +101,8 @@ class ForecastEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     def explain(self, columns: Columns) -> Explanation:
         """Tell what moved the forecasts of the horizon, from features by name, each of shape (n,)."""
-        curve = self.curve(columns, days=[self.horizon_days])
-        return one_effect(curve.no_order[0], curve.value[0], usual=self.usual_)
+        _, churn_risk, _, value = self.curve(columns, days=[self.horizon_days])
+        return one_effect(churn_risk[0], value[0], usual=self.usual_)
 
     def predict(self, frame: pd.DataFrame, *, horizon_days: Sequence[int] | None = None) -> pd.DataFrame:
         """Forecast each row of a frame.

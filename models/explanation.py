@@ -10,7 +10,8 @@ from models.likelihood import Vector, log_odds
 
 PURCHASE_RHYTHM = "purchase_rhythm"
 """What the purchase process, or the rule that stands in its place, makes of past orders: one effect."""
-CHURN_RISK, EXPECTED_VALUE = "churn_risk", "expected_value"
+CHURN_RISK, EXPECTED_VALUE, POTENTIAL_SCORE = "churn_risk", "expected_value", "potential_score"
+"""What is explained, by the name of the output."""
 LEAST_VALUE = 0.01
 """In units of money; a forecast below counts as that in its log."""
 
@@ -44,24 +45,24 @@ class Explanation(NamedTuple):
         return np.asarray(self.base + self.effects.sum(axis=2))
 
 
-def one_effect(no_order: Vector, value: Vector, *, usual: Mapping[str, float]) -> Explanation:
+def one_effect(churn_risk: Vector, value: Vector, *, usual: Mapping[str, float]) -> Explanation:
     """Explain forecasts that come from one rule.
 
     Parameters
     ----------
-    no_order, value
-        P(no order in the horizon) and the expected value, of shape (n,).
+    churn_risk, value
+        Of the horizon, of shape (n,).
     usual
         The mean log-odds and log at present by target; without any, even odds and one unit of money.
     """
-    scores = {CHURN_RISK: log_odds(no_order), EXPECTED_VALUE: np.log(np.maximum(value, LEAST_VALUE))}
+    scores = {CHURN_RISK: log_odds(churn_risk), EXPECTED_VALUE: np.log(np.maximum(value, LEAST_VALUE))}
     base = np.array([np.full(len(value), usual.get(target, 0.0)) for target in scores])
     return Explanation(
         tuple(scores),
         (PURCHASE_RHYTHM,),
         base,
         (np.array(list(scores.values())) - base)[:, :, None],
-        np.array([no_order, value])[:, :, None],
+        np.array([churn_risk, value])[:, :, None],
     )
 
 

@@ -1,6 +1,7 @@
 """The forecast of one customer from the rows of a request, by the features that a bundle was trained with."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from features.contracts import RUNS
 from features.instants import Cutoff
 from features.live import LiveEngine, Rows
 from models.bundle import Bundle
+from models.reasons import ReasonWriter
 from models.standing import known_share
 
 KNOWN = {"historic_value": "spend_all", "orders": "orders_all", "tenure_days": "tenure_days"}
@@ -36,19 +38,27 @@ class LiveForecaster:
         self._names = bundle.feature_names
         self._engine = LiveEngine(bundle.steps("sqlite"), attributes=plan.attribute_names)
         self._estimator = bundle.estimator()
+        self._writer = ReasonWriter(self._estimator, plan.attributes)
         self._presence = plan.presence
         self._past = OF_CONTRACTS if plan.reads_contracts else KNOWN
         self._missing: dict[str, float] | None = bundle.training.get("missing")  # labelled
 
     def forecast(
-        self, rows: Mapping[str, Rows], *, customer_id: str, cutoff: Cutoff
-    ) -> dict[str, float | None] | None:
+        self, rows: Mapping[str, Rows], *, customer_id: str, cutoff: Cutoff, reasons: bool = False
+    ) -> dict[str, Any] | None:
         """Forecast from canonical rows; null without a known order, or contract, before the cutoff.
+
+        Parameters
+        ----------
+        reasons
+            Whether to tell ``reasons`` as well, as of `models.reasons`: they take longer than the forecast.
+            In the contractual setting there are none.
 
         Returns
         -------
         The outputs of the estimator by name, null where NaN; ``historic_value``, the net spend before the
-        cutoff; ``orders`` and ``tenure_days``, the order days known and the days since the first. In the
+        cutoff; ``orders`` and ``tenure_days``, the order days known and the days since the first; ``skill``,
+        how well customers with so many orders were forecast. In the
         contractual setting instead of these ``runs`` (1 or 0) and ``age_days`` of the contract; in the
         labelled setting only the outputs, and ``known_share``: how much of what is usually known is known.
         """
@@ -57,9 +67,13 @@ class LiveForecaster:
         if self._missing is None and np.isnan(columns[self._presence][0]):
             return None
         outputs = self._estimator.forecast(columns)
-        forecast = {name: _known(output[0]) for name, output in outputs.items()}
+        forecast: dict[str, Any] = {name: _known(output[0]) for name, output in outputs.items()}
+        if reasons and self._past is KNOWN:
+            forecast["reasons"] = self._writer.write(columns)[0]
         if self._missing is not None:
             return forecast | {"known_share": float(known_share(columns, self._missing)[0])}
+        if self._past is KNOWN:
+            forecast["skill"] = _known(self._estimator.skill_.at(columns["orders_all"])[0])
         return forecast | {name: _known(columns[feature][0]) for name, feature in self._past.items()}
 
 

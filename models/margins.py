@@ -95,7 +95,9 @@ def ridge_logistic(
 
     start = np.append(smoothed_log_odds(came), np.zeros(design.shape[1]))
     bounds = [(None, None)] + [(lowest, None)] * design.shape[1]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}).x
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-7}
+    ).x
     return float(found[0]), np.asarray(found[1:])
 
 
@@ -136,6 +138,14 @@ class LogisticMargin:
     def log_odds(self, columns: Columns) -> Vector:
         """Return the linear predictor, of shape (n,)."""
         return np.asarray(self.intercept_ + _times(self._design(columns), self.weights_))
+
+    def effects(self, columns: Columns) -> dict[str, Vector]:
+        """Return by feature what it adds to the intercept, each of shape (n,)."""
+        added: dict[str, Vector] = {}
+        for term, weight in zip(self.terms_, self.weights_, strict=True):
+            part = weight * term.column(columns[term.feature])
+            added[term.feature] = added.get(term.feature, 0.0) + part
+        return added
 
     def state(self) -> dict[str, Any]:
         """Return the terms with their weights as plain data."""

@@ -9,6 +9,8 @@ from models.likelihood import Vector
 GRID = 1001
 REGULAR_ORDERS = 3
 WELL_KNOWN, HALF_KNOWN = 0.9, 0.5
+SKILFUL = 0.05
+"""A skill from which a forecast tells clearly more than the rate of the whole shop."""
 
 
 def quantile_grid(values: Vector) -> list[float]:
@@ -32,9 +34,9 @@ def percentile(grid: list[float] | Vector, values: Vector) -> Vector:
 
 
 def confidence(
-    orders: Vector, tenure_days: Vector, *, horizon_days: int, was_judged: bool
+    orders: Vector, tenure_days: Vector, *, horizon_days: int, was_judged: bool, skill: Vector
 ) -> list[str | None]:
-    """Grade how much the forecast of each customer had to go on.
+    """Grade each customer by how much the forecast had to go on, and how well such customers were forecast.
 
     Parameters
     ----------
@@ -42,16 +44,20 @@ def confidence(
         Known orders and days since the first, of shape (n,); NaN without an order.
     was_judged
         Whether the model was judged on a held-out period; one that was not loses a grade.
+    skill
+        That of `models.skill` for customers with so many orders, of shape (n,); NaN where not known.
 
     Returns
     -------
-    A: at least three orders over at least one horizon; C: a single order; B: between; null for a
-    customer without an order.
+    A: at least three orders over at least one horizon; C: a single order; B: between. A grade is lost
+    where the skill is below `SKILFUL`, and all where it is below 0: the shop's rate alone would have told
+    more. Null for a customer without an order.
     """
     grades = np.where(
         (orders >= REGULAR_ORDERS) & (tenure_days >= horizon_days), 0, np.where(orders > 1, 1, 2)
     )
-    lowered = np.minimum(grades if was_judged else grades + 1, 2)
+    lowered = grades + (0 if was_judged else 1) + np.where(skill < 0, 2, np.where(skill < SKILFUL, 1, 0))
+    lowered = np.minimum(lowered, 2)
     return [None if np.isnan(known) else "ABC"[grade] for known, grade in zip(orders, lowered, strict=True)]
 
 

@@ -22,7 +22,9 @@ from models.snapshots import PROCESS, Snapshot, inputs, log_value, snapshots
 from models.spread import ValueSpread
 
 TARGETS = {"no_order": CHURN_RISK, "value": EXPECTED_VALUE}
-"""What is learnt, and the output that it becomes."""
+"""What is learnt, and the output that it becomes ..."""
+EXTREME = {"no_order": np.minimum, "value": np.maximum}
+"""... which by a longer time is never above, or below, that by a shorter one."""
 ORIGINS = 3
 """At which trees taught on what was known before are compared with what came."""
 
@@ -79,7 +81,7 @@ class TreeForecaster(ForecastEstimator):
         *past, present = parted
         self.process_ = present.process
         scores = self._process_scores(present.described)
-        self.usual_ = {output: mean(scores[target]) for target, output in TARGETS.items()}
+        self.usual_ = {output: mean(scores[target][-1]) for target, output in TARGETS.items()}
         self.level_ = ShopLevel().fit(past, self.knots)
         names = list(inputs(present.columns, present.described, knot=0))
         origins = self._origins(past, present.day)
@@ -106,8 +108,8 @@ class TreeForecaster(ForecastEstimator):
     def explain(self, columns: Columns) -> Explanation:
         """Tell what moved the forecasts of the horizon: the process, and each feature by the trees.
 
-        What the trees make of the process's own outputs belongs to the process, the level and the shift to
-        the base.
+        What the trees make of the process's own outputs belongs to the process; the level, the shift and
+        what a shorter time takes back for the curve to be coherent to the base.
         """
         described, place = self.process_.describe(columns), self._horizon
         level = self.level_.at(columns[CALENDAR], knots=len(self.knots))
@@ -117,10 +119,11 @@ class TreeForecaster(ForecastEstimator):
         base, effects = [], []
         for target, output in TARGETS.items():
             shift, of_process, of_behaviour = self.blend_.weights_[target]
-            moved = of_behaviour * added[target]
-            usual = self.usual_[output]
-            rhythm = of_process * (process[target] - usual) + moved[:, :-1][:, ~is_own].sum(axis=1)
-            base.append(shift + level[target][place] + of_process * usual + moved[:, -1])
+            moved, usual = of_behaviour * added[target], self.usual_[output]
+            scores = of_process * process[target] + level[target][: place + 1]
+            rhythm = of_process * (process[target][-1] - usual) + moved[:, :-1][:, ~is_own].sum(axis=1)
+            coherent = EXTREME[target].reduce(scores)
+            base.append(shift + coherent - of_process * (process[target][-1] - usual) + moved[:, -1])
             effects.append(np.column_stack([moved[:, :-1][:, is_own], rhythm]))
         known = [columns[name] for name in names]
         alone = (described.curve.no_order[place], described.curve.value[place])
@@ -166,10 +169,11 @@ class TreeForecaster(ForecastEstimator):
         )
 
     def _process_scores(self, described: Described) -> dict[str, Vector]:
-        place = self._horizon
+        """Return by target what the process says by each knot until the horizon, of shape (k, n)."""
+        places = range(self._horizon + 1)
         return {
-            "no_order": log_odds(described.curve.no_order[place]),
-            "value": log_value(described, place),
+            "no_order": log_odds(described.curve.no_order[: self._horizon + 1]),
+            "value": np.array([log_value(described, place) for place in places]),
         }
 
     @property

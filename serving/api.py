@@ -22,7 +22,7 @@ from serving.customer_history import Batch, CustomerHistory
 from serving.database import StoreError
 from serving.documentation import documentation
 from serving.guards import BodyLimit, Measured, TokenCheck, metrics
-from serving.problems import Problem, problem_of
+from serving.problems import Problem, problem_of, shown
 
 if TYPE_CHECKING:
     from serving.prediction import Predictor
@@ -48,9 +48,10 @@ class Desk:
     predictor: "Predictor"
     published: "Published"
 
-    def predict(self, history: CustomerHistory) -> dict[str, Any]:
+    def predict(self, history: CustomerHistory, *, reasons: bool) -> dict[str, Any]:
         """Answer one stateless request."""
-        return self.predictor.row(history, now=datetime.now(UTC), grid=self.published.grid)
+        now, grid = datetime.now(UTC), self.published.grid
+        return self.predictor.row(history, now=now, grid=grid, reasons=reasons)
 
 
 def customer_api(*, token: str | None) -> Starlette:
@@ -83,18 +84,20 @@ def customer_api(*, token: str | None) -> Starlette:
 
 async def predict(request: Request) -> Response:
     """Answer with a row of the output table."""
+    reasons = _asks_for_reasons(request)
     history = await _read(request, CustomerHistory)
-    return _json(_desk(request).predict(history))
+    return _json(_desk(request).predict(history, reasons=reasons))
 
 
 async def predict_batch(request: Request) -> Response:
     """Answer each item with a row or a problem document, in the same order."""
+    reasons = _asks_for_reasons(request)
     batch = await _read(request, Batch)
     desk = _desk(request)
     answers = []
     for item in batch.items:
         try:
-            answers.append(desk.predict(CustomerHistory.model_validate(item)))
+            answers.append(desk.predict(CustomerHistory.model_validate(item), reasons=reasons))
         except ValidationError as error:
             answers.append(problem_of(error, CustomerHistory).document)
         except Problem as problem:
@@ -128,6 +131,15 @@ async def nothing_there(request: Request) -> Response:
     raise Problem(
         HTTPStatus.NOT_FOUND, f"there is nothing at {request.url.path}; /openapi.json lists what there is"
     )
+
+
+def _asks_for_reasons(request: Request) -> bool:
+    asked = request.query_params.get("reasons", "false")
+    if asked not in {"true", "false"}:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"reasons = {shown(asked)} is neither true nor false; give one"
+        )
+    return asked == "true"
 
 
 async def _read(request: Request, model: type[Model]) -> Model:

@@ -11,6 +11,13 @@ from serving.problems import MEDIA_TYPE
 
 REFERENCE = "#/components/schemas/{model}"
 
+REASONS = {
+    "name": "reasons",
+    "in": "query",
+    "description": "Whether to tell what moved the forecasts; it takes longer than the forecast itself.",
+    "schema": {"type": "boolean", "default": False},
+}
+
 
 def documentation() -> dict[str, Any]:
     """Write the OpenAPI document."""
@@ -19,11 +26,13 @@ def documentation() -> dict[str, Any]:
     )
     predict = {
         "summary": "Forecast one customer from its history",
+        "parameters": [REASONS],
         "requestBody": _body(CustomerHistory),
         "responses": _answers("A row of the output table.", 400, 413, 415, 422),
     }
     predict_batch = {
         "summary": "Forecast many customers, each for itself",
+        "parameters": [REASONS],
         "requestBody": _body(Batch),
         "responses": _answers("In the same order a row or a problem document each.", 400, 413, 415, 422),
     }

@@ -8,12 +8,14 @@ import pyarrow as pa
 
 from models.bundle import Bundle
 from models.likelihood import Vector
+from models.reasons import ReasonWriter
 from models.standing import confidence_by_share, known_share, percentile
 
 
 def labelled_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Forecast batches of feature rows: what applies of the scores, but the percentile."""
     estimator, training = bundle.estimator(), bundle.training
+    writer = ReasonWriter(estimator, bundle.plan().attributes)
     for batch in batches:
         columns = {
             name: np.asarray(batch.column(name).cast(pa.float64()).to_pandas())
@@ -27,6 +29,7 @@ def labelled_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
                 "customer_id": batch["customer_id"],
                 **{name: pa.array(values) for name, values in estimator.forecast(columns).items()},
                 "confidence": pa.array(grades, pa.string()),
+                "reasons": pa.array(writer.write(columns), pa.string()),
             }
         )
 

@@ -15,13 +15,14 @@ from models.bundle import Bundle
 from models.likelihood import Vector
 from models.live_forecaster import LiveForecaster
 from models.standing import confidence, percentile
+from models.wording import told
 from serving.contracts import contract_standing
 from serving.customer_history import ROWS, CustomerHistory
 from serving.labelled import labelled_standing
 from serving.problems import Problem, shown
-from serving.tables import SCHEMA
+from serving.tables import LAST, SCHEMA
 
-_FORECAST = tuple(name for name in SCHEMA.names if name not in {"customer_id", "confidence"})
+_FORECAST = tuple(name for name in SCHEMA.names if name not in {"customer_id", *LAST})
 _JSON_TYPES: Mapping[Kind, tuple[type, ...]] = {
     Kind.TEXT: (str,),
     Kind.NUMBER: (int, float),
@@ -38,16 +39,19 @@ class Predictor:
         The model.
     model_version
         As registered.
+    language
+        Of the reasons.
     """
 
-    def __init__(self, bundle: Bundle, *, model_version: str) -> None:
+    def __init__(self, bundle: Bundle, *, model_version: str, language: str = "en") -> None:
         training = bundle.training
         self.training_grid: list[float] = training["churn_risk_grid"]
         self._live = LiveForecaster(bundle)
+        self._language = language
         self._time_zone: str = training["time_zone"]
         self._horizon_days: int = training["horizon_days"]
         self._was_judged: bool = training["was_judged"]
-        self._value_basis = None if training["setting"] == "labelled" else "revenue"
+        self._value_basis = None if training["setting"] == "labelled" else training.get("value", "revenue")
         self._common = {
             "run_id": None,
             "model_version": model_version,
@@ -57,7 +61,9 @@ class Predictor:
             "currency": training["currency"],
         }
 
-    def row(self, history: CustomerHistory, *, now: datetime, grid: Vector) -> dict[str, Any]:
+    def row(
+        self, history: CustomerHistory, *, now: datetime, grid: Vector, reasons: bool = False
+    ) -> dict[str, Any]:
         """Answer with a row of the output table; all forecasts are null without a known order, or contract.
 
         Parameters
@@ -66,6 +72,8 @@ class Predictor:
             The `as_of` of a history without one.
         grid
             The quantiles of churn risk that the percentile is looked up in.
+        reasons
+            Whether to tell what moved the forecasts; null without.
 
         Raises
         ------
@@ -77,7 +85,7 @@ class Predictor:
         cutoff = Cutoff.at(as_of, self._time_zone)
         rows = self._rows(history, customer_id)
         try:
-            forecast = self._live.forecast(rows, customer_id=customer_id, cutoff=cutoff)
+            forecast = self._live.forecast(rows, customer_id=customer_id, cutoff=cutoff, reasons=reasons)
         except sqlite3.OperationalError as error:
             if "integer overflow" not in str(error):
                 raise
@@ -88,7 +96,9 @@ class Predictor:
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
         row |= {name: known.get(name) for name in _FORECAST}
         row["next_order_date"] = _date(cutoff, known.get("next_order_days"))
-        return row | {"value_basis": self._value_basis, "confidence": known.get("confidence")}
+        told_reasons = told(known["reasons"], self._language) if "reasons" in known else None
+        row |= {"value_basis": self._value_basis, "confidence": known.get("confidence")}
+        return row | {"reasons": told_reasons}
 
     def _standing(self, forecast: Mapping[str, float | None], grid: Vector) -> dict[str, Any]:
         if "known_share" in forecast:
@@ -97,10 +107,13 @@ class Predictor:
             return contract_standing(
                 forecast, grid, horizon_days=self._horizon_days, was_judged=self._was_judged
             )
-        orders, tenure, risk = (
-            np.array([forecast[name]], dtype=float) for name in ("orders", "tenure_days", "churn_risk")
+        orders, tenure, risk, skill = (
+            np.array([forecast[name]], dtype=float)
+            for name in ("orders", "tenure_days", "churn_risk", "skill")
         )
-        grades = confidence(orders, tenure, horizon_days=self._horizon_days, was_judged=self._was_judged)
+        grades = confidence(
+            orders, tenure, horizon_days=self._horizon_days, was_judged=self._was_judged, skill=skill
+        )
         rank = float(percentile(grid, risk)[0]) if grid.size else None
         return {"churn_risk_percentile": rank, "confidence": grades[0]}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from models.wording import told
 from serving.database import StoreError
 from serving.store import Store
 
@@ -24,11 +25,14 @@ class Published:
         The store.
     grid
         What is looked up before anything was published: the grid of the training.
+    language
+        Of the reasons.
     """
 
-    def __init__(self, where: str, *, grid: list[float]) -> None:
+    def __init__(self, where: str, *, grid: list[float], language: str = "en") -> None:
         self.grid = np.asarray(grid)
         self._where = where
+        self._language = language
         self._store: Store | None = None
         self._run_id: str | None = None
         self._opening = threading.Lock()
@@ -41,7 +45,10 @@ class Published:
         StoreError
             The store cannot be used.
         """
-        return self._opened().customer(customer_id)
+        row = self._opened().customer(customer_id)
+        if row is not None and row["reasons"] is not None:
+            row["reasons"] = told(row["reasons"], self._language)
+        return row
 
     def refresh(self) -> None:
         """Take up the grid of the latest run where there is a new one.

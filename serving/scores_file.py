@@ -2,21 +2,39 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import InputError
+from models.wording import told
 from serving.store import Run, Store
 from serving.tables import COLUMNS, SCHEMA
 
 TYPES = {"as_of": pa.timestamp("us", "UTC"), "horizon_days": pa.int32()}
 """Of the columns of a run that hold no text."""
+REASON = pa.struct(
+    [
+        ("target", pa.string()),
+        ("theme", pa.string()),
+        ("feature", pa.string()),
+        ("value", pa.float64()),
+        ("effect", pa.float64()),
+        ("text", pa.string()),
+        ("actionable", pa.bool_()),
+    ]
+)
 
 
-def write_scores(store: Store, run: Run, file: Path) -> None:
+def write_scores(store: Store, run: Run, file: Path, *, language: str) -> None:
     """Write a published run as Parquet, one row per customer, in the columns of the output table.
 
     The file appears whole or not at all.
+
+    Parameters
+    ----------
+    language
+        Of the reasons.
 
     Raises
     ------
@@ -28,13 +46,16 @@ def write_scores(store: Store, run: Run, file: Path) -> None:
         for name in COLUMNS
         if name not in SCHEMA.names
     }
-    fields = [(name, common[name].type if name in common else SCHEMA.field(name).type) for name in COLUMNS]
+    types = {field.name: field.type for field in SCHEMA} | {"reasons": pa.list_(REASON)}
+    types |= {name: value.type for name, value in common.items()}
+    fields = [(name, types[name]) for name in COLUMNS]
     unfinished = file.with_name(f".{file.name}.unfinished")
     try:
         with pq.ParquetWriter(unfinished, pa.schema(fields)) as writer:
             for batch in store.scores(run.run_id):
                 columns = {name: pa.repeat(value, batch.num_rows) for name, value in common.items()}
                 columns |= {name: batch[name] for name in SCHEMA.names}
+                columns["reasons"] = _reasons(columns["reasons"], language)
                 writer.write_table(pa.table({name: columns[name] for name in COLUMNS}))
         unfinished.replace(file)
     except LookupError as error:
@@ -44,3 +65,13 @@ def write_scores(store: Store, run: Run, file: Path) -> None:
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _reasons(compact: pa.Array, language: str) -> pa.Array:
+    """Put reasons into words, column by column: a million of them are too many rows."""
+    rows = [None if text is None else told(text, language) for text in compact.to_pylist()]
+    ends = np.cumsum([0, *(len(row or ()) for row in rows)])
+    offsets = pa.array(ends, pa.int32(), mask=np.array([*(row is None for row in rows), False]))
+    flat = [reason for row in rows for reason in row or ()]
+    parts = [pa.array([reason[field.name] for reason in flat], field.type) for field in REASON]
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(parts, fields=list(REASON)))

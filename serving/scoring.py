@@ -23,6 +23,7 @@ from models.agreement import disagreement
 from models.bundle import Bundle
 from models.estimator import OUTPUTS
 from models.likelihood import Vector
+from models.reasons import ReasonWriter
 from models.standing import confidence, percentile, quantile_grid
 from serving.contracts import contract_scores
 from serving.curves_file import write_curves
@@ -113,10 +114,14 @@ class ScoringJob:
                 write_curves(self.bundle, rows, curves)
         run = published or run
         if out is not None:
-            write_scores(self.store, run, out)
+            write_scores(self.store, run, out, language=self._settings.language)
         if published is None:  # last, since a run of the past may be pruned at once
-            self.store.prune(keep=self.configuration.section("serving", ServingSettings).keep_runs)
+            self.store.prune(keep=self._settings.keep_runs)
         return run
+
+    @property
+    def _settings(self) -> ServingSettings:
+        return self.configuration.section("serving", ServingSettings)
 
     @property
     def _is_labelled(self) -> bool:
@@ -153,7 +158,7 @@ class ScoringJob:
             setting=training["setting"],
             horizon_days=training["horizon_days"],
             currency=training["currency"],
-            value_basis=None if self._is_labelled else "revenue",
+            value_basis=None if self._is_labelled else training.get("value", "revenue"),
             customers=0,
             preceding=preceding.run_id if preceding else None,
         )
@@ -181,6 +186,7 @@ class ScoringJob:
     def _forecast(self, reader: pa.RecordBatchReader, cutoff: Cutoff) -> Iterator[pa.RecordBatch]:
         estimator = self.bundle.estimator()
         training = self.bundle.training
+        writer = ReasonWriter(estimator, self.bundle.plan().attributes)
         if self._is_labelled:
             yield from labelled_scores(self.bundle, reader)
             return
@@ -190,12 +196,14 @@ class ScoringJob:
         for batch in reader:
             columns = {name: _numbers(batch, name) for name in self.bundle.feature_names}
             ordered = ~np.isnan(columns["orders_all"])
-            outputs = estimator.forecast({name: values[ordered] for name, values in columns.items()})
+            of_ordered = {name: values[ordered] for name, values in columns.items()}
+            outputs = estimator.forecast(of_ordered)
             grades = confidence(
                 columns["orders_all"],
                 columns["tenure_days"],
                 horizon_days=training["horizon_days"],
                 was_judged=training["was_judged"],
+                skill=estimator.skill_.at(columns["orders_all"]),
             )
             yield pa.record_batch(
                 {
@@ -204,6 +212,7 @@ class ScoringJob:
                     "next_order_date": _dates(_where(ordered, cutoff.day + outputs["next_order_days"])),
                     "historic_value": pa.array(columns["spend_all"], from_pandas=True),
                     "confidence": pa.array(grades, pa.string()),
+                    "reasons": _texts(ordered, writer.write(of_ordered)),
                 }
             )
 
@@ -216,6 +225,12 @@ def _where(present: Vector, values: Vector) -> pa.Array:
     full = np.full(len(present), np.nan)
     full[present] = values
     return pa.array(full, from_pandas=True)
+
+
+def _texts(present: Vector, texts: list[str]) -> pa.Array:
+    full = np.full(len(present), None, dtype=object)
+    full[present] = texts
+    return pa.array(full, pa.string())
 
 
 def _dates(days: pa.Array) -> pa.Array:

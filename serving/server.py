@@ -28,6 +28,7 @@ def serve(  # noqa: PLR0913 - what is served and where stand side by side
     host: str = "127.0.0.1",
     port: int = 3000,
     insecure: bool = False,
+    language: str = "en",
 ) -> NoReturn:
     """Serve a bundle until SIGTERM or SIGINT; this process becomes the service.
 
@@ -45,6 +46,8 @@ def serve(  # noqa: PLR0913 - what is served and where stand side by side
         Where the service may keep files of its own.
     insecure
         Whether other machines may ask without a token.
+    language
+        Of the reasons.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def serve(  # noqa: PLR0913 - what is served and where stand side by side
     try_in_child(bundle)
     _check_free(address, port)
     url = store if isinstance(store, str) else sa.URL.create("sqlite", database=str(store.absolute()))
-    served = {"bundle": str(bundle.absolute()), "model_version": model_version}
+    served = {"bundle": str(bundle.absolute()), "model_version": model_version, "language": language}
     served["store"] = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     home = workspace.absolute() / "service" / str(port)
     home.mkdir(parents=True, exist_ok=True)

@@ -32,8 +32,9 @@ class CustomerService:
         from serving.published import Published  # noqa: PLC0415
 
         served = json.loads(os.environ[SERVED])
-        predictor = Predictor(Bundle.read(Path(served["bundle"])), model_version=served["model_version"])
-        published = Published(served["store"], grid=predictor.training_grid)
+        bundle, language = Bundle.read(Path(served["bundle"])), served["language"]
+        predictor = Predictor(bundle, model_version=served["model_version"], language=language)
+        published = Published(served["store"], grid=predictor.training_grid, language=language)
         published.follow()
         API.state.desk = Desk(predictor, published)
         gc.collect()

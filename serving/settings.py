@@ -1,7 +1,7 @@
 """What serving is told: the ``[serving]`` table of the configuration, and the service's environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ TOKEN = "TIERWISE_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class ServingSettings(Section):
-    """Where runs are kept.
+    """Where runs are kept, and in which language they are told.
 
     Parameters
     ----------
@@ -22,10 +22,13 @@ class ServingSettings(Section):
         A database url (``postgresql://...`` or ``sqlite:///...``); by default ``store.db`` in the workspace.
     keep_runs
         How many of the latest runs keep their scores; older ones keep their facts only.
+    language
+        Of the reasons: ``en`` or ``zh``.
     """
 
     store: Annotated[str, Field(min_length=1)] | None = None
     keep_runs: Annotated[int, Field(ge=1)] = 30
+    language: Literal["en", "zh"] = "en"
 
 
 def store_of(configuration: Configuration) -> Path | str:

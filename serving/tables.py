@@ -68,6 +68,7 @@ SCORES = sa.Table(
     sa.Column("next_order_date", sa.Date),
     sa.Column("potential_score", sa.Double),
     sa.Column("confidence", sa.Text),
+    sa.Column("reasons", sa.Text),  # as of models.reasons; put into words where they are read
     sqlite_with_rowid=False,
 )
 _TYPES = {sa.Double: pa.float64(), sa.Date: pa.date32(), sa.Text: pa.string()}
@@ -75,11 +76,12 @@ SCHEMA = pa.schema(
     [(column.name, _TYPES[type(column.type)]) for column in SCORES.columns if column.name != "run_key"]
 )
 """The columns of a run's scores, in order; those common to the whole run stand in `Run`."""
+LAST = ("confidence", "reasons")
 
 COLUMNS = (
     *("customer_id", "as_of", "run_id", "model_version", "bundle_digest"),
     *("setting", "horizon_days", "currency"),
-    *(name for name in SCHEMA.names if name not in {"customer_id", "confidence"}),
-    *("value_basis", "confidence"),
+    *(name for name in SCHEMA.names if name not in {"customer_id", *LAST}),
+    *("value_basis", *LAST),
 )
 """The output table, one row per customer: the columns of a run and those of its scores, in order."""

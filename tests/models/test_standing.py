@@ -34,4 +34,27 @@ def test_values_that_are_no_numbers_enter_no_grid() -> None:
 def test_a_grade_asks_for_three_orders_over_a_horizon_and_a_judged_model(
     was_judged: bool, grades: list[str | None]
 ) -> None:
-    assert confidence(ORDERS, TENURE, horizon_days=90, was_judged=was_judged) == grades
+    unknown = np.full(6, np.nan)
+    assert confidence(ORDERS, TENURE, horizon_days=90, was_judged=was_judged, skill=unknown) == grades
+
+
+@pytest.mark.parametrize(
+    ("skill", "grades"),
+    [
+        pytest.param(0.05, [None, "C", "B", "B", "A", "A"], id="told-clearly-more-than-the-rate"),
+        pytest.param(0.04, [None, "C", "C", "C", "B", "B"], id="told-hardly-more"),
+        pytest.param(-0.01, [None, "C", "C", "C", "C", "C"], id="told-less"),
+    ],
+)
+def test_a_group_that_was_forecast_badly_is_graded_down(skill: float, grades: list[str | None]) -> None:
+    of_all = np.full(6, skill)
+    assert confidence(ORDERS, TENURE, horizon_days=90, was_judged=True, skill=of_all) == grades
+
+
+def test_no_grade_gets_better_where_the_forecast_was_worse() -> None:
+    skills = np.linspace(-0.5, 1.0, 31)
+    orders, tenure = np.repeat([1.0, 2.0, 5.0], 31), np.full(93, 400.0)
+    grades = confidence(orders, tenure, horizon_days=90, was_judged=True, skill=np.tile(skills, 3))
+    places = np.array(["ABC".index(str(grade)) for grade in grades]).reshape(3, 31)
+    assert (np.diff(places, axis=1) <= 0).all()
+    assert (np.diff(places, axis=0) <= 0).all()

@@ -47,6 +47,7 @@ def parts() -> Iterator[pa.Table]:
             "customer_id": [f"{part}-{row}" for row in range(PART_ROWS)],
             "next_order_date": [date(2024, 3, 5)] * PART_ROWS,
             "confidence": ["A"] * PART_ROWS,
+            "reasons": [None] * PART_ROWS,
         }
         yield pa.table(numbers | others)
 

@@ -8,6 +8,7 @@ import pytest
 
 from features.configuration import Configuration
 from models.bundle import Bundle
+from models.wording import told
 from serving.customer_history import CustomerHistory
 from serving.labelled import labelled_standing
 from serving.prediction import Predictor
@@ -62,11 +63,12 @@ def test_a_request_with_nothing_but_the_customer_is_answered_as_the_run_was(
         predictor = Predictor(bundle, model_version="1")
         for member in members[:20].to_dict("records"):
             customer = member | {"vip": member["vip"] == "yes"}
-            live = predictor.row(asked(**customer), now=NOW, grid=grid)
+            live = predictor.row(asked(**customer), now=NOW, grid=grid, reasons=True)
             published = store.customer(str(member["customer_id"]))
             assert published is not None
             assert live.keys() == published.keys()
-            for name, value in (published | {"run_id": None}).items():
+            published |= {"run_id": None, "reasons": told(published["reasons"], "en")}
+            for name, value in published.items():
                 assert live[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float) else value)
 
 
@@ -74,9 +76,9 @@ def test_what_does_not_apply_is_null(club: Club) -> None:
     row = Predictor(club[1], model_version="1").row(
         asked(customer_id="new", visits=1, vip=False, town="Ulm"), now=NOW, grid=np.linspace(0, 1, 5)
     )
-    told = {name for name, value in row.items() if value is not None}
-    assert {"churn_risk", "churn_risk_percentile", "confidence"} <= told
-    assert not {"expected_orders", "expected_value", "clv", "historic_value", "value_basis"} & told
+    given = {name for name, value in row.items() if value is not None}
+    assert {"churn_risk", "churn_risk_percentile", "confidence"} <= given
+    assert not {"expected_orders", "expected_value", "clv", "historic_value", "value_basis"} & given
     assert row["confidence"] == "A"
 
 
@@ -102,5 +104,5 @@ def test_the_golden_customers_are_forecast_the_same(club: Club) -> None:
 
 
 def test_a_conversion_has_no_percentile_of_risk() -> None:
-    told = labelled_standing({"potential_score": 40.0, "known_share": 0.6}, np.array([]), was_judged=True)
-    assert told == {"churn_risk_percentile": None, "confidence": "B"}
+    standing = labelled_standing({"potential_score": 40.0, "known_share": 0.6}, np.array([]), was_judged=True)
+    assert standing == {"churn_risk_percentile": None, "confidence": "B"}

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import InputError
+from models.wording import told
 from serving.scores_file import write_scores
 from serving.store import Run, Store
 from serving.tables import COLUMNS, SCHEMA
@@ -21,7 +22,8 @@ RUN = Run(
     value_basis="revenue",
     customers=2,
 )
-ADA = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada", "churn_risk": 0.25, "confidence": "A"}
+REASONS = '{"churn_risk":[["recency_days",143,0.5],["customer_region",1,-0.25,"south"]],"expected_value":[]}'
+ADA = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada", "churn_risk": 0.25, "reasons": REASONS}
 BOB = dict.fromkeys(SCHEMA.names) | {"customer_id": "Bob"}
 
 
@@ -29,11 +31,12 @@ def test_the_file_has_a_row_per_customer_as_the_store_tells_it(tmp_path: Path) -
     file = tmp_path / "scores.parquet"
     with Store.open(tmp_path / "store.db") as store:
         store.publish(RUN, [pa.Table.from_pylist([BOB, ADA], SCHEMA)], facts={})
-        write_scores(store, RUN, file)
-        told = [store.customer("Ada"), store.customer("Bob")]
+        write_scores(store, RUN, file, language="zh")
+        kept = [store.customer("Ada"), store.customer("Bob")]
     table = pq.read_table(file)
     assert table.column_names == list(COLUMNS)
-    assert table.to_pylist() == told
+    assert kept[0] is not None
+    assert table.to_pylist() == [kept[0] | {"reasons": told(REASONS, "zh")}, kept[1]]
 
 
 def test_a_file_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
@@ -43,6 +46,6 @@ def test_a_file_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
         Store.open(tmp_path / "store.db") as store,
         pytest.raises(InputError, match="never published, or pruned; raise serving"),
     ):
-        write_scores(store, RUN, file)
+        write_scores(store, RUN, file, language="en")
     assert file.read_text() == "of yesterday"
     assert not list(tmp_path.glob(".*"))

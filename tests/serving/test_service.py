@@ -10,8 +10,8 @@ ORDER = {"ordered_at": "2024-01-01", "amount": 3}
 MEGABYTE = b" " * 2**20
 
 
-def predict(service: httpx.Client, history: Any) -> httpx.Response:
-    return service.post("/v1/predict", json=history)
+def predict(service: httpx.Client, history: Any, **params: str) -> httpx.Response:
+    return service.post("/v1/predict", json=history, params=params)
 
 
 def detail(answer: httpx.Response, status: int) -> str:
@@ -32,9 +32,19 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def test_a_live_answer_is_the_row_that_the_run_published(service: httpx.Client, served_shop: Any) -> None:
     for customer_id in served_shop.shop.customers["customer_id"][:60]:
         published = service.get(f"/v1/customers/{customer_id}").json()
-        live = predict(service, served_shop.history(customer_id)).json()
+        live = predict(service, served_shop.history(customer_id), reasons="true").json()
         assert published["run_id"] is not None
         assert same(live, published | {"run_id": None})
+
+
+def test_reasons_are_told_when_they_are_asked_for(service: httpx.Client, served_shop: Any) -> None:
+    history = served_shop.history(served_shop.shop.orders["customer_id"][0])
+    assert predict(service, history).json()["reasons"] is None
+    reasons = predict(service, history, reasons="true").json()["reasons"]
+    assert {"target", "theme", "feature", "value", "effect", "text", "actionable"} == reasons[0].keys()
+    batch = service.post("/v1/predict/batch", json={"items": [history]}, params={"reasons": "true"})
+    assert batch.json()["items"][0]["reasons"] == reasons
+    assert "neither true nor false" in detail(predict(service, history, reasons="1"), 422)
 
 
 def test_what_lies_after_as_of_changes_nothing(service: httpx.Client, served_shop: Any) -> None:

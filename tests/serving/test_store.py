@@ -10,6 +10,7 @@ from serving.database import StoreError
 from serving.store import CHUNK_ROWS, Run, Store
 
 NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
+REASONS = '{"churn_risk":[["customer_name",0,0.5,"Ada, \\"the first\\""]]}'
 ADA = {
     "customer_id": "Ada",
     "churn_risk": 0.25,
@@ -23,6 +24,7 @@ ADA = {
     "next_order_date": date(2024, 2, 29),
     "potential_score": 99.5,
     "confidence": "A",
+    "reasons": REASONS,
 }
 BOB = dict.fromkeys(ADA) | {"customer_id": 'Bob, "the\nbuilder" 陳', "churn_risk": 1.0}
 FACTS = {"churn_risk": [0.25, 1.0], "shop": "Köln"}
@@ -105,6 +107,7 @@ def test_a_customer_is_a_row_of_the_output_table_in_its_order(store: Store) -> N
         ("potential_score", 99.5),
         ("value_basis", "revenue"),
         ("confidence", "A"),
+        ("reasons", REASONS),
     ]
     assert store.customer(BOB["customer_id"])["clv"] is None
     assert store.customer("Eve") is None

@@ -1,0 +1,113 @@
+"""Reasons in words: a table of messages by feature, in every language."""
+
+import json
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+
+TABLE: dict[str, Any] = tomllib.loads(files("models").joinpath("messages.toml").read_text("utf-8"))
+LANGUAGES = tuple(TABLE["languages"])
+"""In which reasons can be told, the default first."""
+OWN = "own"
+"""The theme of features that the table does not know: a user wrote them."""
+_PARTS = {"days": r"\d+", "short": r"\d+", "long": r"\d+", "name": ".+", "of": ".+"}
+_FORMATS = {"count": "{:,.0f}", "number": "{:,.2f}", "money": "{:,.2f}", "share": "{:.0%}", "plain": "{:g}"}
+
+
+class Message(NamedTuple):
+    """What is said of a feature.
+
+    Attributes
+    ----------
+    theme
+        To which it belongs.
+    is_actionable
+        Whether a company can act on it; a mark, no claim about causes.
+    number
+        How its value is written.
+    facts
+        By language the fact, with a place for the value.
+    """
+
+    theme: str
+    is_actionable: bool
+    number: str
+    facts: dict[str, str]
+
+
+@cache
+def message(feature: str, target: str) -> Message:
+    """Look up what is said of a feature that moves a forecast."""
+    for row, pattern in zip(TABLE["messages"], _patterns(), strict=True):
+        found = pattern.fullmatch(feature)
+        if found and row.get("target", target) == target:
+            parts = found.groupdict() | {"value": "{value}"}
+            facts = {language: row[language].format(**parts) for language in LANGUAGES}
+            return Message(row["theme"], row["act"], row["number"], facts)
+    raise LookupError(f"no message fits the feature '{feature}'")
+
+
+def told(compact: str, language: str) -> list[dict[str, Any]]:
+    """Put reasons into words.
+
+    Parameters
+    ----------
+    compact
+        As of `models.reasons`: by target a list of feature, value, effect and the word for the value.
+    language
+        One of `LANGUAGES`.
+
+    Returns
+    -------
+    Per reason ``target``, ``theme``, ``feature``, ``value``, ``effect``, ``text``, ``actionable``.
+    """
+    return [
+        _reason(target, language, *reason)
+        for target, reasons in json.loads(compact).items()
+        for reason in reasons
+    ]
+
+
+def _reason(
+    target: str,
+    language: str,
+    feature: str,
+    value: float | None,
+    effect: float,
+    word: str | bool | None = None,
+) -> dict[str, Any]:
+    about, words = message(feature, target), TABLE["languages"][language]
+    fact = about.facts[language].format(value=_value(about, value, word, words))
+    moved = words[target]["raises" if effect > 0 else "lowers"]
+    return {
+        "target": target,
+        "theme": about.theme,
+        "feature": feature,
+        "value": value,
+        "effect": effect,
+        "text": words["sentence"].format(fact=fact, moved=moved),
+        "actionable": about.is_actionable,
+    }
+
+
+def _value(about: Message, value: float | None, word: str | bool | None, words: dict[str, str]) -> str:
+    if value is None or np.isnan(value):
+        return words["unknown" if about.number == "plain" else "none"]
+    if isinstance(word, str):
+        return word
+    if word is not None or about.number == "flag":
+        return words["yes" if value else "no"]
+    return _FORMATS[about.number].format(value)
+
+
+@cache
+def _patterns() -> list[re.Pattern[str]]:
+    return [re.compile(_pattern(row["feature"])) for row in TABLE["messages"]]
+
+
+def _pattern(feature: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{_PARTS[part[1]]})", feature)
