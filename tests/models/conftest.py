@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from models.curve import knots
+from models.purchase_forecaster import PurchaseForecaster
+from models.snapshots import Snapshot, snapshots
 
 CDNOW_SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "cdnow" / "CDNOW_sample.txt"
 
@@ -96,3 +98,9 @@ def _snapshot(orders: pd.DataFrame, at: int, present: int) -> pd.DataFrame:
 def lesson(shop: pd.DataFrame, lesson_of: Callable[..., Lesson]) -> Lesson:
     """Snapshots of the invented shop, the present without labels."""
     return lesson_of(shop)
+
+
+@pytest.fixture(scope="session")
+def parted(lesson: Lesson) -> list[Snapshot]:
+    """The snapshots of the invented shop as the learning forecaster sees them, oldest first."""
+    return list(snapshots(*lesson, PurchaseForecaster(horizon_days=60)))
