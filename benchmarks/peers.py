@@ -51,7 +51,7 @@ def lifetimes_forecast(present: pd.DataFrame, *, horizon_days: int) -> dict[str,
     """Fit BG/NBD and Gamma-Gamma with `lifetimes`, in weeks and a small penalty, as its guide does.
 
     It has no chance of no order for a customer: exp(-expected orders) stands for it. Where its formula
-    overflows, nobody is expected to come.
+    overflows, the customer's rate so far does.
 
     Returns
     -------
@@ -74,6 +74,7 @@ def lifetimes_forecast(present: pd.DataFrame, *, horizon_days: int) -> dict[str,
         again = (frequency > 0) & (mean > 0)
         spend = GammaGammaFitter(penalizer_coef=0.001).fit(frequency[again], mean[again])
         each = spend.conditional_expected_average_profit(frequency, mean)
-    orders, each = (np.nan_to_num(np.asarray(part, dtype=float)) for part in (orders, each))
-    orders = np.maximum(orders, 0.0)
-    return {"churn_risk": np.exp(-orders), "expected_value": orders * np.maximum(each, 0.0)}
+    rate = frequency / np.maximum(age, 1.0) * horizon_days / WEEK
+    orders = np.where(np.isfinite(orders), orders, rate)
+    each = np.where(np.isfinite(each) & (each >= 0), each, mean)
+    return {"churn_risk": np.exp(-orders), "expected_value": orders * each}
