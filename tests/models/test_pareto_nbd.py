@@ -2,31 +2,17 @@ import numpy as np
 import pytest
 from scipy.special import gammaln, hyp2f1
 
-from models.likelihood import Rows, Vector
 from models.pareto_nbd import ParetoNbd
 
 Parameters = dict[str, float]
 History = tuple[float, float, float]
 
-TRUE = {"r": 0.8, "alpha": 40.0, "s": 0.9, "beta": 150.0}
 HISTORIES = [(0, 0, 0.5), (0, 0, 272), (1, 3, 200), (2, 213, 272), (12, 250, 272), (30, 60, 272)]
 PARAMETERS = [
     pytest.param({"r": 0.553, "alpha": 74.0, "s": 0.606, "beta": 81.7}, id="alpha-below-beta"),
     pytest.param({"r": 0.9, "alpha": 90.0, "s": 1.0, "beta": 20.0}, id="alpha-above-beta"),
     pytest.param({"r": 2.0, "alpha": 50.0, "s": 3.0, "beta": 50.0}, id="alpha-is-beta"),
 ]
-
-
-def simulated_shop(customers: int, horizon_days: float, seed: int) -> tuple[Rows, Vector]:
-    rng = np.random.default_rng(seed)
-    age = rng.uniform(100, 700, customers)
-    rate = rng.gamma(TRUE["r"], 1 / TRUE["alpha"], customers)
-    life = rng.exponential(1 / rng.gamma(TRUE["s"], 1 / TRUE["beta"], customers))
-    active = np.minimum(life, age)
-    frequency = rng.poisson(rate * active).astype(float)
-    recency = np.where(frequency > 0, active * rng.beta(np.maximum(frequency, 1), 1), 0)
-    future = rng.poisson(rate * (np.minimum(life, age + horizon_days) - active).clip(0) * (life > age))
-    return (frequency, recency, age), future
 
 
 def integrated(parameters: Parameters, history: History, horizon: float) -> tuple[float, ...]:
@@ -69,30 +55,6 @@ def closed_form(parameters: Parameters, history: History) -> float:
     left = s / (r + s + x) * (np.exp(term(recency) - survived) - np.exp(term(age) - survived))
     orders = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
     return float(orders + survived + np.log1p(left))
-
-
-def test_the_published_fit_to_the_cdnow_sample(cdnow_spend_by_day: dict[str, dict[int, float]]) -> None:
-    days = [sorted(spend) for spend in cdnow_spend_by_day.values()]
-    frequency = np.array([len(d) - 1.0 for d in days])
-    recency = np.array([float(d[-1] - d[0]) for d in days])
-    age = np.array([272.0 - d[0] for d in days])  # the paper's age ends with the last day, not after it
-    model = ParetoNbd().fit(frequency, recency, age)
-    in_weeks = [value / (7 if name in {"alpha", "beta"} else 1) for name, value in model.parameters_.items()]
-    assert in_weeks == pytest.approx([0.553, 10.578, 0.606, 11.669], rel=0.001)
-    assert model.log_likelihood_ + frequency.sum() * np.log(7) == pytest.approx(-9595.0, abs=0.1)
-    assert not model.note_
-
-
-def test_known_parameters_are_recovered_and_the_forecast_is_calibrated() -> None:
-    history, future = simulated_shop(20_000, horizon_days=90, seed=1)
-    model = ParetoNbd().fit(*history)
-    assert model.parameters_ == pytest.approx(TRUE, rel=0.15)
-    silent = model.no_order(*history, horizon_days=90)
-    assert silent.mean() == pytest.approx((future == 0).mean(), abs=0.008)
-    often = silent < np.quantile(silent, 0.2)
-    assert silent[often].mean() == pytest.approx((future[often] == 0).mean(), abs=0.025)
-    expected = model.expected_orders(*history, horizon_days=90)
-    assert expected.sum() == pytest.approx(future.sum(), rel=0.03)
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bg_nbd import BgNbd
-from models.likelihood import Rows
+from models.likelihood import Rows, Vector
 from models.pareto_nbd import ParetoNbd
 from models.purchase_process import PurchaseProcess
 
@@ -43,6 +44,109 @@ def shop(customers: int = 400, seed: int = 5) -> Rows:
     frequency = rng.poisson(rng.gamma(0.7, 0.03, customers) * active).astype(float)
     last = np.floor(active * rng.beta(np.maximum(frequency, 1), 1))
     return frequency, np.where(frequency > 0, last, 0.0), age
+
+
+TRUE_BG = {"r": 0.6, "alpha": 30.0, "a": 0.8, "b": 2.5}
+TRUE_PARETO = {"r": 0.8, "alpha": 40.0, "s": 0.9, "beta": 150.0}
+CUSTOMERS = 20_000
+
+
+def bg_shop(*, horizon_days: float) -> tuple[Rows, Vector]:
+    """Histories and orders to come of customers who drop out after an order."""
+    rng = np.random.default_rng(1)
+    age = rng.uniform(100, 700, CUSTOMERS)
+    rate = rng.gamma(TRUE_BG["r"], 1 / TRUE_BG["alpha"], CUSTOMERS)
+    dropout = rng.beta(TRUE_BG["a"], TRUE_BG["b"], CUSTOMERS)
+    clock, alive = np.zeros(CUSTOMERS), np.ones(CUSTOMERS, dtype=bool)
+    frequency, recency, future = np.zeros((3, CUSTOMERS))
+    while alive.any():
+        clock += rng.exponential(1 / rate)
+        alive &= clock <= age + horizon_days
+        known = alive & (clock <= age)
+        frequency += known
+        recency = np.where(known, clock, recency)
+        future += alive & (clock > age)
+        alive &= rng.random(CUSTOMERS) > dropout
+    return (frequency, recency, age), future
+
+
+def pareto_shop(*, horizon_days: float) -> tuple[Rows, Vector]:
+    """Histories and orders to come of customers who drop out at any time."""
+    rng = np.random.default_rng(1)
+    age = rng.uniform(100, 700, CUSTOMERS)
+    rate = rng.gamma(TRUE_PARETO["r"], 1 / TRUE_PARETO["alpha"], CUSTOMERS)
+    life = rng.exponential(1 / rng.gamma(TRUE_PARETO["s"], 1 / TRUE_PARETO["beta"], CUSTOMERS))
+    active = np.minimum(life, age)
+    frequency = rng.poisson(rate * active).astype(float)
+    recency = np.where(frequency > 0, active * rng.beta(np.maximum(frequency, 1), 1), 0)
+    future = rng.poisson(rate * (np.minimum(life, age + horizon_days) - active).clip(0) * (life > age))
+    return (frequency, recency, age), future
+
+
+@pytest.mark.parametrize(
+    ("process", "in_weeks", "log_likelihood"),
+    [
+        (BgNbd, {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}, -9582.4),
+        (ParetoNbd, {"r": 0.553, "alpha": 10.578, "s": 0.606, "beta": 11.669}, -9595.0),
+    ],
+)
+def test_the_published_fit_to_the_cdnow_sample(
+    cdnow_spend_by_day: dict[str, dict[int, float]],
+    process: type[PurchaseProcess],
+    in_weeks: dict[str, float],
+    log_likelihood: float,
+) -> None:
+    days = [sorted(spend) for spend in cdnow_spend_by_day.values()]
+    frequency = np.array([len(d) - 1.0 for d in days])
+    recency = np.array([float(d[-1] - d[0]) for d in days])
+    age = np.array([272.0 - d[0] for d in days])  # the papers' age ends with the last day, not after it
+    model = process().fit(frequency, recency, age)
+    for name, value in in_weeks.items():
+        weeks = model.parameters_[name] / (7 if name in {"alpha", "beta"} else 1)
+        assert weeks == pytest.approx(value, rel=0.001, abs=0.0005)
+    assert model.log_likelihood_ + frequency.sum() * np.log(7) == pytest.approx(log_likelihood, abs=0.1)
+    assert not model.note_
+
+
+@pytest.mark.parametrize(
+    ("process", "shop_of", "parameters"),
+    [(BgNbd, bg_shop, TRUE_BG), (ParetoNbd, pareto_shop, TRUE_PARETO)],
+)
+def test_known_parameters_are_recovered_and_the_forecast_is_calibrated(
+    process: type[PurchaseProcess],
+    shop_of: Callable[..., tuple[Rows, Vector]],
+    parameters: dict[str, float],
+) -> None:
+    history, future = shop_of(horizon_days=90)
+    model = process().fit(*history)
+    assert model.parameters_ == pytest.approx(parameters, rel=0.15)
+    silent = model.no_order(*history, horizon_days=90)
+    assert silent.mean() == pytest.approx((future == 0).mean(), abs=0.008)
+    often = silent < np.quantile(silent, 0.2)
+    assert silent[often].mean() == pytest.approx((future[often] == 0).mean(), abs=0.025)
+    expected = model.expected_orders(*history, horizon_days=90)
+    assert expected.sum() == pytest.approx(future.sum(), rel=0.03)
+
+
+@BOTH
+def test_many_horizons_at_once_are_those_one_by_one(process: type[PurchaseProcess]) -> None:
+    model, history = process().fit(*shop()), shop()
+    days = np.array([7.0, 90.0, 365.0])
+    together = model.outlook(*history, horizon_days=days[:, None])
+    for place, day in enumerate(days):
+        alone = model.outlook(*history, horizon_days=day)
+        np.testing.assert_allclose(together.no_order[place], alone.no_order, rtol=1e-12)
+        np.testing.assert_allclose(together.expected_orders[place], alone.expected_orders, rtol=1e-12)
+
+
+@BOTH
+def test_a_fit_started_near_another_arrives_where_a_fit_from_nothing_does(
+    process: type[PurchaseProcess],
+) -> None:
+    other = process().fit(*shop(2_000, seed=8))
+    near, alone = process().fit(*shop(2_000), near=other), process().fit(*shop(2_000))
+    assert near.parameters_ == pytest.approx(alone.parameters_, rel=0.02)
+    assert near.log_likelihood_ == pytest.approx(alone.log_likelihood_, abs=0.01)
 
 
 @STEADY
