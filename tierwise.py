@@ -283,8 +283,8 @@ def _configuration(file: Path, overrides: list[str] | None) -> Configuration:
     from serving.settings import ServingSettings
 
     configuration = Configuration.read(file, overrides or (), os.environ)
-    known = {"project": Project, "features": OwnSettings, "forecast": ForecastSettings}
-    for name, model in (known | {"serving": ServingSettings}).items():
+    first = (("project", Project), ("features", OwnSettings), ("forecast", ForecastSettings))
+    for name, model in (*first, ("serving", ServingSettings)):
         configuration.section(name, model)
     read_sources(configuration)
     return configuration
