@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold
-from threadpoolctl import threadpool_limits
 
 from models.estimator import ForecastEstimator, columns_of
 from models.likelihood import Vector
@@ -61,7 +60,7 @@ def out_of_fold(
         fitted = clone(recipe).fit(frame.iloc[taught], labels)
         return np.asarray(fitted.predict(frame.iloc[tested])[output], dtype=float) / times
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         return _judged(name, came, made, pool.map(forecast, made))
 
 
@@ -82,7 +81,7 @@ def baselines(
             PLAIN_TREES: _plain_trees(learn, outcome[taught], test, categorical),
         }
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         told = list(pool.map(forecast, made))
     return pd.concat(
         [

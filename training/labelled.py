@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import duckdb
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from features.batch import put_on_spine, workplace
 from features.configuration import Configuration
@@ -107,7 +108,7 @@ def train_labelled(
     """
     as_of = as_of or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     project = configuration.project
-    with workplace(project.workspace) as connection:
+    with _one_thread_of_blas(), workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
         outcome, plan, notes = _look(configuration, connection)
@@ -136,6 +137,11 @@ def train_labelled(
     )
     evaluation = _evaluated(held_out)
     return register(Result(recipe, bundle, verdict, evaluation, held_out), registry, project, champion)
+
+
+def _one_thread_of_blas() -> threadpool_limits:
+    """Settle it once: its threads take longer to wake than to work, and a change amid work is a crash."""
+    return threadpool_limits(1, user_api="blas")
 
 
 def look_over(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -> list[str]:

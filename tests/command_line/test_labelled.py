@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import tierwise
 from training.registry import Registry
 
 Run = Callable[..., Any]
-APPLIES = {"churn_risk", "churn_risk_percentile", "potential_score", "confidence"}
+APPLIES = {"churn_risk", "churn_risk_percentile", "potential_score", "confidence", "reasons"}
 COMMON = {
     *("customer_id", "as_of", "run_id", "model_version", "bundle_digest", "setting", "horizon_days"),
     "currency",
@@ -79,7 +80,7 @@ def test_a_new_file_without_the_outcome_is_scored(trained: Path, run: Run, tmp_p
     assert told["churn_risk"].between(0, 1, inclusive="neither").all()
     assert told["churn_risk_percentile"].between(0, 100).all()
     assert told["confidence"].isin(["A", "B"]).all()
-    assert told.drop(columns=[*APPLIES, *COMMON]).isna().all().all()
+    assert told.drop(columns=[*APPLIES, *COMMON], errors="ignore").isna().all().all()
     assert told["potential_score"].isna().all()
 
 
@@ -128,7 +129,9 @@ def test_a_conversion_is_a_score_and_no_risk(run: Run, tmp_path: Path) -> None:
 
 def test_identical_customers_count_once(run: Run, tmp_path: Path) -> None:
     file = club(tmp_path, pd.concat([members(), members()[:20]]))
-    assert " 20 merged" in run("check", "-c", file).out
+    assert "of 120 customers" in run("check", "-c", file).out
+    quality = json.loads((tmp_path / ".tierwise" / "data_quality.json").read_text())
+    assert "the same row of a customer again" in json.dumps(quality)
 
 
 def test_ten_customers_are_judged_and_forecast(run: Run, tmp_path: Path) -> None:
