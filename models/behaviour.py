@@ -88,7 +88,10 @@ class Behaviour:
 
     def margins(self, columns: Columns, described: Described) -> dict[str, Vector]:
         """Return by target what behaviour adds, each of shape (n,)."""
-        matrix = self.matrix(columns, described)
+        return self.added(self.matrix(columns, described))
+
+    def added(self, matrix: Vector) -> dict[str, Vector]:
+        """Return by target what inputs of shape (n, f) add, each of shape (n,)."""
         return {
             target: np.asarray(self.boosters_[target].predict(matrix, raw_score=True, num_threads=1))
             if target in self.boosters_

@@ -12,7 +12,7 @@ from scipy.special import expit
 from models.behaviour import FIRST_KNOT_DAYS, SETTLED_DAYS, Behaviour, Capacity
 from models.blend import Blend, Outcome, outcome
 from models.curve import Curve
-from models.estimator import CALENDAR, Columns, ForecastEstimator
+from models.estimator import CALENDAR, Columns, ForecastEstimator, columns_of
 from models.explanation import CHURN_RISK, EXPECTED_VALUE, PURCHASE_RHYTHM, Explanation, mean
 from models.level import ShopLevel
 from models.likelihood import Vector, log_odds
@@ -25,6 +25,8 @@ TARGETS = {"no_order": CHURN_RISK, "value": EXPECTED_VALUE}
 """What is learnt, and the output that it becomes ..."""
 EXTREME = {"no_order": np.minimum, "value": np.maximum}
 """... which by a longer time is never above, or below, that by a shorter one."""
+SHARES = np.linspace(0.05, 0.95, 19)
+"""Of the rows, below the values at which partial dependence is told."""
 ORIGINS = 3
 """At which trees taught on what was known before are compared with what came."""
 
@@ -138,6 +140,32 @@ class TreeForecaster(ForecastEstimator):
         shares = [gain / max(gain.sum(), 1e-12) for gain in gains] or [np.zeros(len(self.behaviour_.names))]
         series = pd.Series(np.mean(shares, axis=0), index=self.behaviour_.names, name="share_of_gain")
         return series.sort_values(ascending=False)
+
+    def partial_dependence(self, frame: pd.DataFrame, feature: str) -> pd.DataFrame:
+        """Forecast the rows of a frame on average, if the trees saw one value of a feature in all of them.
+
+        The purchase process goes on by each customer's own orders: what is told is what the trees make of
+        the feature (Friedman 2001, section 8.2).
+
+        Returns
+        -------
+        One row per `SHARES` of the rows: ``feature``, ``share``, the ``value`` that lies above that share of
+        them, ``churn_risk`` and ``expected_value``.
+        """
+        columns = columns_of(frame)
+        described = self.process_.describe(columns)
+        level = self.level_.at(columns[CALENDAR], knots=len(self.knots))
+        matrix, place = self.behaviour_.matrix(columns, described), self.behaviour_.names.index(feature)
+        seen = matrix[:, place][~np.isnan(matrix[:, place])]
+        values = np.quantile(seen if seen.size else np.zeros(1), SHARES)
+        told = {}
+        for value in np.unique(values):
+            matrix[:, place] = value
+            curve = self.blend_.curve(described, self.behaviour_.added(matrix), level)
+            told[value] = (curve.no_order[self._horizon].mean(), curve.value[self._horizon].mean())
+        risk, worth = zip(*(told[value] for value in values), strict=True)
+        table = {"share": SHARES, "value": values, CHURN_RISK: risk, EXPECTED_VALUE: worth}
+        return pd.DataFrame({"feature": feature, **table})
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt, the trees as LightGBM's text."""

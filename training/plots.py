@@ -18,6 +18,14 @@ from training import metrics
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6E6E6E"
 NORMAL_95 = 1.96
 SHOWN = 15
+SERIES = (
+    (BLUE, "o"),
+    (VERMILION, "s"),
+    ("#009E73", "^"),
+    ("#CC79A7", "D"),
+    ("#E69F00", "v"),
+    (GREY, "x"),
+)
 
 
 def calibration(churned: Vector, risk: Vector, *, ax: Axes | None = None) -> Axes:
@@ -133,6 +141,26 @@ def importance(share_of_gain: pd.Series, *, ax: Axes | None = None) -> Axes:
     ax.set(title=f"What the trees learn from{which}", xlabel="share of the gain in training (%)")
     finish(ax, legend=None)
     ax.grid(visible=False, axis="y")
+    return ax
+
+
+def partial_dependence(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the mean churn risk if the trees saw one value of a feature in all customers, by its quantiles.
+
+    Parameters
+    ----------
+    table
+        ``feature``, ``share`` of the customers below a value, ``churn_risk``; at most six features.
+    """
+    ax = _axes(ax)
+    for (name, rows), (colour, marker) in zip(table.groupby("feature", sort=False), SERIES, strict=False):
+        ax.plot(rows["share"], rows["churn_risk"], color=colour, marker=marker, markersize=4, label=str(name))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol="", decimals=1))
+    ax.set(title="What the trees make of a feature", xlabel="quantile of the feature (%)")
+    ax.set_ylabel("mean churn risk (%)")
+    finish(ax, legend=None)
+    ax.legend(loc="best", frameon=False, fontsize=8)
     return ax
 
 

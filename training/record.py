@@ -18,14 +18,18 @@ from training.versions import TrainingRun
 
 LONG = ("churn_risk_grid", "missing")
 """Facts that are no parameters."""
+LARGEST, SAMPLE = 6, 1_000
+"""Features in the picture of partial dependence, and customers behind it."""
 
 
 def training_run(
     project: str,
     estimator: ForecastEstimator,
     facts: dict[str, Any],
+    *,
     evaluation: Evaluation | None,
     held_out: pd.DataFrame,
+    present: pd.DataFrame | None = None,
 ) -> TrainingRun:
     """Put together what MLflow shows of a training.
 
@@ -35,6 +39,8 @@ def training_run(
         Those of the bundle.
     evaluation, held_out
         Of all models; the plots show the one that was trained.
+    present
+        Features of customers, on which the plot of partial dependence is made.
     """
     as_of = datetime.fromisoformat(facts["as_of"])
     settings = {f"estimator.{key}": value for key, value in estimator.get_params().items()}
@@ -49,7 +55,7 @@ def training_run(
         as_of=as_of,
         params=params,
         metrics=_metrics(evaluation, facts["model"]),
-        figures=_figures(estimator, held_out, facts),
+        figures=_figures(held_out, facts) | _of_trees(estimator, present),
         texts=texts,
     )
 
@@ -62,9 +68,7 @@ def _metrics(evaluation: Evaluation | None, model: str) -> dict[str, float]:
     return dict(zip(own["metric"], own["estimate"], strict=True))
 
 
-def _figures(
-    estimator: ForecastEstimator, held_out: pd.DataFrame, facts: Mapping[str, Any]
-) -> dict[str, Figure]:
+def _figures(held_out: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Figure]:
     drawings: dict[str, Callable[[Axes], Axes]] = {}
     if not held_out.empty:
         own = held_out[held_out["model"] == facts["model"]]
@@ -79,9 +83,19 @@ def _figures(
             "decile_value.png": lambda ax: plots.decile_value(value, predicted, currency=currency, ax=ax),
         }
         drawings |= value_drawings if value.any() else {}
-    if isinstance(estimator, TreeForecaster):
-        drawings["importance.png"] = lambda ax: plots.importance(estimator.importance(), ax=ax)
     return {name: _drawn(draw) for name, draw in drawings.items()}
+
+
+def _of_trees(estimator: ForecastEstimator, present: pd.DataFrame | None) -> dict[str, Figure]:
+    if not isinstance(estimator, TreeForecaster):
+        return {}
+    importance = estimator.importance()
+    figures = {"importance.png": _drawn(lambda ax: plots.importance(importance, ax=ax))}
+    if present is not None and estimator.behaviour_.boosters_:
+        few = present.sample(min(len(present), SAMPLE), random_state=0)
+        table = pd.concat([estimator.partial_dependence(few, name) for name in importance.index[:LARGEST]])
+        figures["partial_dependence.png"] = _drawn(lambda ax: plots.partial_dependence(table, ax=ax))
+    return figures
 
 
 def _drawn(draw: Callable[[Axes], Axes]) -> Figure:

@@ -46,13 +46,22 @@ class Training:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained estimator with what is known of it; the frame is that of its evaluation."""
+    """A trained estimator with what is known of it.
+
+    Attributes
+    ----------
+    held_out
+        The forecasts of its evaluation.
+    present
+        Features of customers as they are, for pictures of the trees.
+    """
 
     estimator: ForecastEstimator
     bundle: Bundle
     verdict: Verdict
     evaluation: Evaluation | None
     held_out: pd.DataFrame
+    present: pd.DataFrame | None = None
 
 
 def register(result: Result, registry: Registry, project: Project, champion: Bundle | None) -> Training:
@@ -60,7 +69,14 @@ def register(result: Result, registry: Registry, project: Project, champion: Bun
     bundle, verdict, facts = result.bundle, result.verdict, result.bundle.training
     with scratch_folder(project.workspace) as scratch:
         folder = bundle.write(scratch)
-        run = training_run(project.name, result.estimator, facts, result.evaluation, result.held_out)
+        run = training_run(
+            project.name,
+            result.estimator,
+            facts,
+            evaluation=result.evaluation,
+            held_out=result.held_out,
+            present=result.present,
+        )
         version = registry.log(run, bundle=folder, digest=bundle.digest)
     if champion is not None and champion.digest == bundle.digest:
         verdict = replace(verdict, alias="champion", reason="it is the same bundle as before")

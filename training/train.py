@@ -97,8 +97,8 @@ class Lesson:
             )
         return pd.concat(judged, ignore_index=True)
 
-    def taught(self, name: str) -> tuple[ForecastEstimator, dict[str, Any]]:
-        """Teach a recipe on everything known; return it with the facts of its training."""
+    def taught(self, name: str) -> tuple[ForecastEstimator, dict[str, Any], pd.DataFrame]:
+        """Teach a recipe on everything known; return it with the facts of its training, and the present."""
         frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
         estimator = recipes(self.settings, seed=SEED)[name].fit(frame, labels)
         present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
@@ -116,7 +116,7 @@ class Lesson:
             "value": self.settings.value,
             **self.settings.question,
         }
-        return estimator, facts
+        return estimator, facts, present
 
 
 def train(
@@ -167,14 +167,14 @@ def train(
         if unfit:
             verdict = replace(verdict, reason=f"the champion so far {unfit}; {verdict.reason}")
         progress(f"teaching {verdict.name} on everything known")
-        estimator, facts = lesson.taught(verdict.name)
+        estimator, facts, present = lesson.taught(verdict.name)
         plan = lesson.history.plan
     evaluation = None if held_out.empty else evaluate(held_out)
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None
     facts |= grade_of(held_out, verdict.name, list(recipes(lesson.settings, seed=SEED))).facts()
     bundle = with_golden_histories(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
-    result = Result(estimator, bundle, verdict, evaluation, held_out)
+    result = Result(estimator, bundle, verdict, evaluation, held_out, present)
     return register(result, registry, project, champion)
 
 

@@ -135,3 +135,17 @@ def test_a_labelled_table_is_explained_by_the_sum_of_its_parts(
     restored = LabelledForecaster(meaning=meaning, categorical=("customer_town",))
     restored.restore(json.loads(json.dumps(model.state())))
     np.testing.assert_array_equal(restored.explain(columns).effects, explanation.effects)
+
+
+def test_partial_dependence_is_the_mean_forecast_with_one_value_for_everybody(
+    trees: TreeForecaster, lesson: Lesson
+) -> None:
+    frame, _ = lesson
+    present = frame[frame["as_of_day"] == frame["as_of_day"].max()]
+    table = trees.partial_dependence(present, "visit_days_30d")
+    assert table["churn_risk"].iloc[-1] < table["churn_risk"].iloc[0]
+    for row in table.iloc[[0, 9, 18]].itertuples():
+        told = trees.predict(present.assign(visit_days_30d=row.value))
+        assert (row.churn_risk, row.expected_value) == pytest.approx(
+            (told["churn_risk"].mean(), told["expected_value"].mean())
+        )

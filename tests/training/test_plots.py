@@ -17,11 +17,16 @@ SHARES = pd.Series(
     np.arange(20, 0, -1) / 210, index=[f"feature_{n}" for n in range(20)], name="share_of_gain"
 )
 
+DEPENDENCE = pd.DataFrame(
+    {"feature": np.repeat(["b", "a"], 3), "share": [0.1, 0.5, 0.9] * 2, "churn_risk": np.arange(6) / 10}
+)
+
 DRAWINGS = {
     "calibration": lambda ax: plots.calibration(CHURNED, RISK, ax=ax),
     "gain": lambda ax: plots.gain(VALUE, VALUE[::-1], ax=ax),
     "decile_value": lambda ax: plots.decile_value(VALUE, VALUE + 1, currency="GBP", ax=ax),
     "importance": lambda ax: plots.importance(SHARES, ax=ax),
+    "partial_dependence": lambda ax: plots.partial_dependence(DEPENDENCE, ax=ax),
 }
 
 
@@ -87,3 +92,9 @@ def test_importance_shows_the_largest_fifteen_on_top() -> None:
     assert ax.patches[-1].get_width() == pytest.approx(2000 / 210)
     assert "15 of 20 features" in ax.get_title()
     assert "of" not in plots.importance(SHARES.head(3)).get_title()
+
+
+def test_each_feature_has_a_line_in_the_order_given() -> None:
+    ax = plots.partial_dependence(DEPENDENCE)
+    assert [one.get_label() for one in ax.lines] == ["b", "a"]
+    assert line(ax, "a").tolist() == pytest.approx(np.array([[0.1, 0.3], [0.5, 0.4], [0.9, 0.5]]))
