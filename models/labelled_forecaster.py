@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from features.errors import InputError
 from models.estimator import Columns, ForecastEstimator, columns_of
+from models.explanation import CHURN_RISK, POTENTIAL_SCORE, Explanation, mean
 from models.likelihood import Vector
 from models.margins import LogisticMargin, Rows, TreeMargin, ridge_logistic, smoothed_log_odds
 
@@ -61,6 +62,8 @@ class LabelledForecaster(ForecastEstimator):
         The inputs: the features that vary.
     intercept_, weights_
         Of the blend; a part without a weight is not in it.
+    usual_
+        By feature what it adds to the regression on average.
     logistic_, boosters_
         Its parts: the regression (null without a weight), and trees by capacity.
     """
@@ -94,6 +97,7 @@ class LabelledForecaster(ForecastEstimator):
         self.logistic_: LogisticMargin | None = None
         self.boosters_: dict[str, lgb.Booster] = {}
         self.weights_: dict[str, float] = {}
+        self.usual_ = {}
         if not columns or not folds:
             self.intercept_ = smoothed_log_odds(came)
             return self
@@ -117,6 +121,28 @@ class LabelledForecaster(ForecastEstimator):
         chance = expit(self.log_odds(columns))
         return {"churn_risk": chance} if self.meaning == "churn" else {"potential_score": 100.0 * chance}
 
+    def explain(self, columns: Columns) -> Explanation:
+        """Tell what moved the chance: each feature by all parts of the blend, over its mean."""
+        rows = len(next(iter(columns.values())))
+        base, effects = np.full((1, rows), self.intercept_), np.zeros((1, rows, len(self.feature_names_)))
+        known = {name: columns[name] for name in self.feature_names_}
+        if self.logistic_ is not None:
+            base += self.weights_[LOGISTIC] * self.logistic_.intercept_
+            for name, added in self.logistic_.effects(known).items():
+                base += self.weights_[LOGISTIC] * self.usual_[name]
+                effects[0, :, self.feature_names_.index(name)] += self.weights_[LOGISTIC] * (
+                    added - self.usual_[name]
+                )
+        matrix = np.array(list(known.values())).reshape(-1, rows).T
+        for name, booster in self.boosters_.items():
+            moved = self.weights_[name] * np.asarray(
+                booster.predict(matrix, pred_contrib=True, num_threads=1)
+            )
+            effects[0] += moved[:, :-1]
+            base[0] += moved[:, -1]
+        target = CHURN_RISK if self.meaning == "churn" else POTENTIAL_SCORE
+        return Explanation((target,), tuple(self.feature_names_), base, effects, matrix[None])
+
     def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> "Curve":  # noqa: ARG002
         """Refuse: an outcome without a date has no course.
 
@@ -136,6 +162,7 @@ class LabelledForecaster(ForecastEstimator):
             "intercept": self.intercept_,
             "weights": self.weights_,
             "logistic": None if self.logistic_ is None else self.logistic_.state(),
+            "usual": dict(self.usual_),
             "boosters": {name: booster.model_to_string() for name, booster in self.boosters_.items()},
         }
 
@@ -145,6 +172,7 @@ class LabelledForecaster(ForecastEstimator):
         self.intercept_ = state["intercept"]
         self.weights_ = dict(state["weights"])
         self.logistic_ = None if state["logistic"] is None else LogisticMargin.restore(state["logistic"])
+        self.usual_ = dict(state["usual"])
         boosters = state.get("boosters", {})
         self.boosters_ = {
             name: lgb.Booster(model_str=boosters[name]) for name in CAPACITIES if name in boosters
@@ -166,6 +194,7 @@ class LabelledForecaster(ForecastEstimator):
         self.intercept_, self.weights_ = weigh(margins, tested)
         if LOGISTIC in self.weights_:
             self.logistic_ = LogisticMargin(strength=strength).fit(columns, came, categorical=categorical)
+            self.usual_ = {name: mean(added) for name, added in self.logistic_.effects(columns).items()}
         self.boosters_ = {
             name: CAPACITIES[name].fit(
                 columns, came, categorical=categorical, seed=self.seed, rounds=rounds[name]

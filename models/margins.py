@@ -139,6 +139,14 @@ class LogisticMargin:
         """Return the linear predictor, of shape (n,)."""
         return np.asarray(self.intercept_ + _times(self._design(columns), self.weights_))
 
+    def effects(self, columns: Columns) -> dict[str, Vector]:
+        """Return by feature what it adds to the intercept, each of shape (n,)."""
+        added: dict[str, Vector] = {}
+        for term, weight in zip(self.terms_, self.weights_, strict=True):
+            part = weight * term.column(columns[term.feature])
+            added[term.feature] = added.get(term.feature, 0.0) + part
+        return added
+
     def state(self) -> dict[str, Any]:
         """Return the terms with their weights as plain data."""
         terms = [
