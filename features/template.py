@@ -56,7 +56,7 @@ discount_rate = 0.10  # by which that value discounts, per year
 # value = "margin"  # what an order is worth: its net revenue, or that less the costs of its lines
 # rounds = 100  # boosted trees of each of the two models; with the next two, how much they may learn
 # leaves = 8  # of each tree
-# learning_rate = 0.06
+# learning_rate = 0.06  # the part of each tree that is taken
 # tuning_minutes = 0  # how long training looks for better values of these three
 # allow_features = ["customer_rank"]  # features that may tell the outcome nearly alone; others stop training
 

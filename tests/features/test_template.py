@@ -9,6 +9,7 @@ import pytest
 from features.configuration import Configuration, Project
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
+from features.own_sources import OwnSettings
 from features.sources import CustomersSource, OrdersSource, read_sources
 from features.template import write_template
 from serving.settings import ServingSettings
@@ -103,8 +104,8 @@ def test_several_files_are_one_pattern(tmp_path: Path) -> None:
 
 def test_every_key_there_is_is_explained_in_a_line(tmp_path: Path) -> None:
     text = write_template(tmp_path, []).read_text()
-    for model in (Project, OrdersSource, CustomersSource, ForecastSettings, ServingSettings):
-        for key in set(model.model_fields) - {"columns", "exclude", "table"}:
+    for model in (Project, OrdersSource, CustomersSource, OwnSettings, ForecastSettings, ServingSettings):
+        for key in set(model.model_fields) - {"columns", "exclude", "table", "sql"}:
             assert re.search(rf"(?m)^(# )?{key} = .*  # .", text), key
     assert all(len(line) <= 120 for line in text.splitlines())
 
