@@ -122,11 +122,11 @@ def canonical(
         found = attribute_kinds(table, scan, connection)
         columns = columns | found | _readable(kinds, found, scan, connection)
     values = {name: identifier(name) for name in columns}
-    if "ingested_at" in columns:
+    if "ingested_at" in table.staged:
         values["ingested_at"] = f"coalesce(ingested_at, {table.clock})"
-    if "line" in columns:
+    if "line" in table.staged:
         values["line"] = f"(CAST({identifier(FILE)} AS BIGINT) << 40) + {identifier(ROW)}"
-    if "day" in columns:
+    if "day" in table.staged:
         values["day"] = local_day(str(table.clock), time_zone)
     if table is ORDERS:
         values |= {

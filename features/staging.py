@@ -100,7 +100,7 @@ class _Staging:
             if isinstance(error, duckdb.OutOfMemoryException) or "Could not write" in str(error):
                 raise  # memory or disk is short: no fault of the source
             raise unreadable(self.table, [Path(file) for file in scan.files], error) from None
-        if "line" in rows.columns and scan.relation != scan.numbered:
+        if "line" in self.table.staged and scan.relation != scan.numbered:
             self.connection.execute(
                 f"CREATE OR REPLACE TABLE {name} AS SELECT * REPLACE (rowid + 1 AS line) FROM {name}"
             )
@@ -115,7 +115,7 @@ class _Staging:
         return int(self.connection.execute(f"SELECT count(*) FROM {self.table.name}").fetchall()[0][0])
 
     def _merge(self, scan: Scan, rows: Canonical) -> tuple[int, list[Found]]:
-        name, columns = self.table.name, [column for column in rows.columns if column != "line"]
+        name, columns = self.table.name, [column for column in rows.columns if column != "line" or self.table is CUSTOMERS]
         if self.table is CUSTOMERS:
             alike, differing = keep_last(
                 self.connection, name, columns=columns, key=("customer_id", "valid_from")

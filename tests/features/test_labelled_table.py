@@ -129,3 +129,11 @@ def test_features_are_the_attributes_alone_on_every_engine(engine: Any) -> None:
 
 def test_a_plan_without_orders_comes_back_from_plain_data() -> None:
     assert FeaturePlan.from_json(PLAN.to_json()) == PLAN
+
+
+def test_an_attribute_may_be_named_like_what_tables_of_events_derive(staged: Callable[..., Any]) -> None:
+    connection, _ = staged(
+        CONFIGURATION, c_csv="customer_id,day,line,ingested_at,left\na,5,7,x,No\na,6,7,x,Yes\n"
+    )
+    rows = connection.execute("SELECT day, line, ingested_at FROM customers").fetchall()
+    assert rows == [(6.0, 7.0, "x")]
