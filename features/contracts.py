@@ -37,7 +37,10 @@ def periods(known: ir.Table) -> ir.Table:
     """
     of_plan = ibis.window(
         group_by=[SUBJECT, "started_at", "plan"],
-        order_by=[ibis.desc("ingested_at"), ibis.desc(known.ended_at.fill_null(0)), ibis.desc("fee")],
+        order_by=[
+            ibis.desc("ingested_at"),
+            *(ibis.desc(known[name].fill_null(0)) for name in ("ended_at", "renews_at", "fee")),
+        ],
     )
     latest = known.mutate(place=ibis.row_number().over(of_plan)).filter(lambda t: t.place == 0)
     is_over = (latest.ended_at < latest.as_of).fill_null(False)
@@ -113,8 +116,8 @@ def features(t: ir.Table, plans: Sequence[str], *, fee_days: float) -> dict[str,
     about fees also without a fee.
     """
     derived = {
-        RUNS: (t._bound_until >= t.as_of - DAY).ifelse(1, 0),
-        "contract_lapsed": (t._bound_until < t.as_of).ifelse(1, 0),
+        RUNS: (t._bound_until >= t.as_of - DAY).cast("int64"),
+        "contract_lapsed": (t._bound_until < t.as_of).cast("int64"),
         "contract_age_days": (t.as_of - t._begun_at) // DAY,
         "contract_periods": t.contract_periods,
         "contracts_before": t._contracts - 1,

@@ -172,7 +172,8 @@ def staged_row(plan: FeaturePlan, table: str, record: Mapping[str, Any], line: i
         if row.get(name) is not None and kind in {Kind.MONEY, Kind.QUANTITY}:
             row[name] = round(row[name] * SCALE)
     if contract.clock:
-        row.setdefault("day", row[contract.clock] // DAY)
+        if "day" in contract.staged:
+            row.setdefault("day", row[contract.clock] // DAY)
         row.setdefault("ingested_at", row[contract.clock])
     if contract is ORDERS:
         row.setdefault("is_return", int(row["amount"] < 0))
