@@ -115,7 +115,10 @@ class _Staging:
         return int(self.connection.execute(f"SELECT count(*) FROM {self.table.name}").fetchall()[0][0])
 
     def _merge(self, scan: Scan, rows: Canonical) -> tuple[int, list[Found]]:
-        name, columns = self.table.name, [column for column in rows.columns if column != "line" or self.table is CUSTOMERS]
+        name, columns = (
+            self.table.name,
+            [column for column in rows.columns if column != "line" or self.table is CUSTOMERS],
+        )
         if self.table is CUSTOMERS:
             alike, differing = keep_last(
                 self.connection, name, columns=columns, key=("customer_id", "valid_from")
