@@ -107,8 +107,8 @@ def check(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
     with workplace(workspace) as connection:
         report = stage(configuration, connection)
         (workspace / "data_quality.json").write_text(report.to_json(), encoding="utf-8")
-        if configuration.project.setting == "labelled":
-            from training.labelled import look_over
+        if configuration.project.setting != "transactional":
+            from training.train import look_over
 
             console.print(quality.render(report))
             typer.echo("\n".join(look_over(configuration, connection)))

@@ -11,6 +11,7 @@ from scipy.special import betaln
 
 from models.contract_estimator import ContractEstimator
 from models.estimator import Columns, columns_of
+from models.explanation import CHURN_RISK, mean
 from models.likelihood import Vector
 from models.person_periods import PersonPeriods, person_periods
 
@@ -25,10 +26,22 @@ DOUBT = 5.0
 class AgeHazard(ContractEstimator):
     """Forecast by the age of the contract alone: by the hazard summed up over all ages before."""
 
+    def state(self) -> dict[str, Any]:
+        """Return what is usual."""
+        return super().state() | {"usual": dict(self.usual_)}
+
+    def restore(self, state: Mapping[str, Any]) -> Self:
+        """Take up what is usual."""
+        self.usual_ = dict(state["usual"])
+        return super().restore(state)
+
     def _learn(self, frame: pd.DataFrame, labels: pd.DataFrame) -> None:
         tiles = [day for day in self.knots if day <= TILE_DAYS]
         lived = person_periods(labels, tiles)
-        self._fit(lived, columns_of(frame)["contract_age_days"][lived.rows])
+        columns = columns_of(frame)
+        self._fit(lived, columns["contract_age_days"][lived.rows])
+        self.usual_ = {}
+        self.usual_ = {CHURN_RISK: mean(self.explain(columns).score[0])}
 
     def _runs(self, columns: Columns) -> Vector:
         ages = columns["contract_age_days"]

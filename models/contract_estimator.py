@@ -9,7 +9,8 @@ import pandas as pd
 
 from features.contracts import MONTH_DAYS, RUNS
 from models.estimator import Columns, ForecastEstimator, columns_of
-from models.likelihood import Vector
+from models.explanation import CHURN_RISK, Explanation
+from models.likelihood import Vector, log_odds
 from models.term import Term
 
 LOW, HIGH = 0.1, 0.9
@@ -96,6 +97,13 @@ class ContractEstimator(ForecastEstimator):
             "clv": term.discounted_value(until=self.clv_days, rate=self.discount_rate),
             "next_order_days": nothing,
         }
+
+    def explain(self, columns: Columns) -> Explanation:
+        """Tell what moved the risk of the horizon: the age of the contract, from features by name, (n,)."""
+        score = np.nan_to_num(log_odds(self.curve(columns, days=[self.horizon_days]).ended[0]))
+        base = np.full(score.size, self.usual_.get(CHURN_RISK, 0.0))
+        effects, values = (part[None, :, None] for part in (score - base, columns["contract_age_days"]))
+        return Explanation((CHURN_RISK,), ("contract_age_days",), base[None], effects, values)
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt as plain data."""

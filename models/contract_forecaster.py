@@ -10,18 +10,25 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from features.contracts import MONTH_DAYS
+from features.contracts import MONTH_DAYS, RUNS
 from models.contract_estimator import ContractEstimator
 from models.estimator import Columns, columns_of
-from models.likelihood import Vector
+from models.explanation import CHURN_RISK, Explanation, mean
+from models.likelihood import CERTAIN, Vector, log_odds
 from models.margins import LogisticMargin
-from models.person_periods import PersonPeriods, person_periods, risk_inputs
+from models.person_periods import NO_INPUTS, PersonPeriods, person_periods, risk_inputs
 
 MOST_ROWS = 60_000
 """Intervals; more hardly teach better, and take their time."""
 FOLDS = 3
 ROUNDS = (0, 10, 25, 50, 100, 200)
 """Numbers of trees to choose from."""
+TOLD_AS = {
+    "log_age_then": "contract_age_days",
+    "renewals_then": "contract_renewal_days",
+    "renewal_days_then": "contract_renewal_days",
+}
+"""Inputs of an interval by the feature that tells of them."""
 FEWEST_ENDS = 10
 """Without so many ends nothing can tell contracts apart: all have the rate of everybody."""
 
@@ -66,12 +73,37 @@ class ContractForecaster(ContractEstimator):
         self.learning_rate = learning_rate
         self.seed = seed
 
+    def explain(self, columns: Columns) -> Explanation:
+        """Tell what moved the risk of the horizon, from features by name, each of shape (n,).
+
+        The effects on the hazards of the intervals are added up, each by how much its hazard moves the risk
+        (to first order); the base is the rest: what holds for everybody, and what is not additive.
+        """
+        names = tuple(name for name in columns if name not in NO_INPUTS)
+        risk = self.curve(columns, days=[self.horizon_days]).ended[0]
+        effects, begin = np.zeros((risk.size, len(names))), 0.0
+        for end in (
+            self.knots[: min(self.learnt_, self.knots.index(self.horizon_days) + 1)] if self.names_ else ()
+        ):
+            inputs = self._inputs(columns, begin, float(end))
+            weight = expit(self._odds(inputs)) / np.maximum(risk, CERTAIN)
+            for name, moved in self._moved(inputs).items():
+                if (about := TOLD_AS.get(name, name)) in names:
+                    effects[:, names.index(about)] += weight * moved
+            begin = float(end)
+        effects[columns[RUNS] != 1] = 0.0
+        score = np.nan_to_num(log_odds(risk))
+        values = np.stack([columns[name] for name in names], axis=1)
+        base = score - effects.sum(axis=1)
+        return Explanation((CHURN_RISK,), names, base[None], effects[None], values[None])
+
     def state(self) -> dict[str, Any]:
         """Return the regression, and the trees as LightGBM's text."""
         return super().state() | {
             "names": self.names_,
             "learnt": self.learnt_,
             "rate": self.rate_,
+            "usual": dict(self.usual_),
             "logistic": self.logistic_.state() if self.names_ else None,
             "boosters": {"ends": self.booster_.model_to_string()} if self.booster_ is not None else {},
         }
@@ -80,7 +112,7 @@ class ContractForecaster(ContractEstimator):
         """Take up the regression and the trees."""
         super().restore(state)
         self.names_, self.learnt_ = list(state["names"]), int(state["learnt"])
-        self.rate_ = float(state["rate"])
+        self.rate_, self.usual_ = float(state["rate"]), dict(state["usual"])
         if self.names_:
             self.logistic_ = LogisticMargin.restore(state["logistic"])
         text = state.get("boosters", {}).get("ends")
@@ -90,7 +122,7 @@ class ContractForecaster(ContractEstimator):
     def _learn(self, frame: pd.DataFrame, labels: pd.DataFrame) -> None:
         lived = person_periods(labels, self.knots)
         self.learnt_ = int(np.searchsorted(self.knots, lived.end.max(initial=0.0), side="right"))
-        self.names_, self.booster_ = [], None
+        self.names_, self.booster_, self.usual_ = [], None, {}
         self.rate_ = (lived.ended.sum() + 1.0) / ((lived.end - lived.begin).sum() + self.horizon_days)
         lived = lived.drawn(MOST_ROWS, seed=self.seed)
         if min(lived.ended.sum(), (1 - lived.ended).sum()) < FEWEST_ENDS:
@@ -102,6 +134,7 @@ class ContractForecaster(ContractEstimator):
         with threadpool_limits(1, user_api="blas"):  # its threads take longer to wake than to work
             rounds = self._rounds(inputs, lived.ended, customers)
             self.logistic_ = LogisticMargin().fit(inputs, lived.ended, categorical=[])
+            self.usual_ = {name: mean(added) for name, added in self.logistic_.effects(inputs).items()}
             self.booster_ = self._boosted(inputs, lived.ended, self.logistic_, rounds) if rounds else None
 
     def _runs(self, columns: Columns) -> Vector:
@@ -118,15 +151,26 @@ class ContractForecaster(ContractEstimator):
 
     def _hazard(self, columns: Columns, begin: float, end: float) -> Vector:
         """Return P(a contract ends in an interval | it runs at its beginning), of shape (n,)."""
-        size = columns["fee"].size
         if not self.names_:
-            return np.full(size, -np.expm1(-self.rate_ * (end - begin)))
+            return np.full(columns["fee"].size, -np.expm1(-self.rate_ * (end - begin)))
+        return np.asarray(expit(self._odds(self._inputs(columns, begin, end))))
+
+    def _inputs(self, columns: Columns, begin: float, end: float) -> Columns:
+        size = columns["fee"].size
         inputs = risk_inputs(columns, np.full(size, begin), np.full(size, end))
-        inputs = {name: inputs[name] for name in self.names_}
+        return {name: inputs[name] for name in self.names_}
+
+    def _odds(self, inputs: Columns) -> Vector:
         odds = self.logistic_.log_odds(inputs)
-        if self.booster_ is not None:
-            odds = odds + _added(self.booster_, inputs)
-        return np.asarray(expit(odds))
+        return odds if self.booster_ is None else odds + _added(self.booster_, inputs)
+
+    def _moved(self, inputs: Columns) -> dict[str, Vector]:
+        """Return by input what it adds to the log-odds, over what it adds on average."""
+        moved = {name: added - self.usual_[name] for name, added in self.logistic_.effects(inputs).items()}
+        if self.booster_ is None:
+            return moved
+        parts = np.asarray(self.booster_.predict(_matrix(inputs), pred_contrib=True, num_threads=1))
+        return {name: moved.get(name, 0.0) + part for name, part in zip(inputs, parts.T[:-1], strict=True)}
 
     def _rounds(self, inputs: Columns, ended: Vector, customers: NDArray[np.intp]) -> int:
         """Return the number of trees that lose least on customers held out."""

@@ -1,7 +1,7 @@
 """The training job of the contractual setting: contracts that end."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -13,7 +13,7 @@ from features.configuration import Configuration
 from features.coverage import lacking
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
-from features.instants import Cutoff
+from features.instants import EPOCH, Cutoff
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
@@ -29,6 +29,7 @@ from training.contract_history import ContractHistory
 from training.evaluation import Evaluation, evaluate
 from training.gate import Verdict, decide
 from training.golden import with_golden_contracts
+from training.grade import grade_of
 from training.holdout import Progress, held_out_origins
 from training.leakage import check_single_features
 from training.registration import Result, Training, register
@@ -167,10 +168,34 @@ def train_contracts(
         plan = lesson.history.plan
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = not held_out.empty
+    facts |= grade_of(held_out, verdict.name, list(lesson.recipes())).facts()
     bundle = with_golden_contracts(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
     return register(
         Result(estimator, bundle, verdict, _evaluated(held_out), held_out), registry, project, champion
     )
+
+
+def look_over(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Say what the staged contracts have to learn from."""
+    customers, periods, first = connection.execute(
+        "SELECT count(DISTINCT customer_id), count(*), min(started_at) FROM contracts"
+    ).fetchall()[0]
+    ended, without_fee, without_renewal = connection.execute(
+        "SELECT count(ended_at), count(*) - count(fee), count(*) - count(renews_at) FROM contracts"
+    ).fetchall()[0]
+    begun = EPOCH + timedelta(microseconds=first)
+    notes = {
+        "fee, so they add no value": without_fee,
+        "renews_at, so their renewals are not seen": without_renewal,
+    }
+    return [
+        *(
+            f"note: {rows:,} of {periods:,} contract periods have no {what}"
+            for what, rows in notes.items()
+            if rows
+        ),
+        f"{periods:,} contract periods of {customers:,} customers since {begun:%Y-%m-%d}; {ended:,} ended",
+    ]
 
 
 def _lesson(

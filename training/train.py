@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+import duckdb
 import numpy as np
 import pandas as pd
 
@@ -27,14 +28,13 @@ from models.estimator import CALENDAR, ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
 from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
-from training.contracts import train_contracts
+from training import contracts, labelled
 from training.evaluation import evaluate
 from training.gate import Verdict, decide
 from training.golden import with_golden_histories
 from training.grade import grade_of
 from training.history import History
 from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
-from training.labelled import train_labelled
 from training.leakage import check_engines_agree, check_no_future, check_single_features
 from training.recipes import TREES, recipes
 from training.registration import Result, Training, register
@@ -150,9 +150,9 @@ def train(
     registry = registry_of(configuration)
     champion = _champion(registry)
     if project.setting == "labelled":
-        return train_labelled(configuration, registry, champion, as_of=as_of, progress=progress)
+        return labelled.train_labelled(configuration, registry, champion, as_of=as_of, progress=progress)
     if project.setting == "contractual":
-        return train_contracts(configuration, registry, champion, as_of=as_of, progress=progress)
+        return contracts.train_contracts(configuration, registry, champion, as_of=as_of, progress=progress)
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
@@ -176,6 +176,13 @@ def train(
     bundle = with_golden_histories(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
     result = Result(estimator, bundle, verdict, evaluation, held_out, present)
     return register(result, registry, project, champion)
+
+
+def look_over(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Say what the staged sources have to learn from, where that is no orders."""
+    if configuration.project.setting == "labelled":
+        return labelled.look_over(configuration, connection)
+    return contracts.look_over(connection)
 
 
 def registry_of(configuration: Configuration) -> Registry:

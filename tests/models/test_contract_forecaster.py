@@ -155,3 +155,21 @@ def test_the_shifted_beta_geometric_finds_the_beta_that_made_the_data() -> None:
     true = [(lasted[lasted > months] == months + 1).mean() for months in range(6)]
     assert told.to_numpy() == pytest.approx(true, abs=0.03)
     assert (model.alpha_, model.beta_) == pytest.approx((2.0, 6.0), rel=0.2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_base_and_effects_add_up_to_the_risk(
+    fitted: dict[str, ContractEstimator], kind: type[ContractEstimator]
+) -> None:
+    frame, _ = business(40)
+    told = fitted[kind.kind].explain({name: frame[name].to_numpy() for name in frame})
+    risk = fitted[kind.kind].predict(frame)["churn_risk"].to_numpy()
+    assert told.score[0] == pytest.approx(np.log(risk / (1 - risk)), abs=1e-6)
+
+
+def test_what_tells_customers_apart_is_the_reason(fitted: dict[str, ContractEstimator]) -> None:
+    frame, _ = business(40)
+    told = fitted["contracts"].explain({name: frame[name].to_numpy() for name in frame})
+    complaints = told.effects[0][:, told.names.index("complaints")]
+    assert (complaints[frame["complaints"] == 1] > 0.3).all()
+    assert (complaints[frame["complaints"] == 0] < 0).all()
