@@ -90,6 +90,7 @@ class Blend:
             self.add("no_order", log_odds(process.no_order), behaviour["no_order"], level["no_order"])
         )
         value = np.exp(self.add("value", logs, behaviour["value"], level["value"]))
+        value = np.where(described.order_value > 0, value, 0.0)
         each = process.orders / np.maximum(1.0 - process.no_order, np.finfo(float).tiny)
         orders = (1.0 - no_order) * np.maximum(each * np.exp(level["orders"]), 1.0)
         return Curve(process.days, no_order, orders, value).coherent()

@@ -53,23 +53,25 @@ class GammaGamma:
         count
             Orders that the mean is taken over (all of them, the first one too), of shape (n,).
         mean_value
-            Their mean value, of shape (n,); customers without a positive one do not take part.
+            Their mean value, of shape (n,); customers without a positive one do not take part. Where nobody
+            has one, orders are worth nothing.
         near
             A model fitted to similar customers, from which the search is short.
         """
         usable = (count > 0) & (mean_value > 0)
         rows, weights = distinct(count[usable], mean_value[usable])
         middle = _mean_without_tail(mean_value[usable])
-        usual, start = np.array([4.0, 3.0, middle]), None if near is None else near._climbed  # noqa: SLF001
+        usual = np.array([4.0, 3.0, middle])
+        start = None if near is None or near.parameters_["gamma"] == 0 else near._climbed  # noqa: SLF001
         maximum = maximise(_terms, rows, weights, usual=usual, informative=weights.sum(), near=start)
         parameters, self.note_ = maximum.parameters, maximum.note
-        if abs(np.log(parameters[2] / middle)) > np.log(CREDIBLE):
+        if weights.size and abs(np.log(parameters[2] / middle)) > np.log(CREDIBLE):
             parameters = _with_mean_held(rows, weights, middle)
             self.note_ = (
                 "the tail of the values is too heavy for the model: its mean is held at the observed one"
             )
         self.parameters_ = dict(zip(self.names, _natural(parameters), strict=True))
-        self.log_likelihood_ = float(weights @ _terms(parameters, rows)[0])
+        self.log_likelihood_ = float(weights @ _terms(parameters, rows)[0]) if weights.size else 0.0
         if self.note_:
             logger.info("GammaGamma: %s", self.note_)
         return self
@@ -100,7 +102,7 @@ class GammaGamma:
 
 def _mean_without_tail(values: Vector) -> float:
     if values.size == 0:
-        return 1.0
+        return 0.0
     return float(np.minimum(values, np.quantile(values, 0.99, method="lower")).mean())
 
 

@@ -13,6 +13,8 @@ from models.purchase_forecaster import Described, PurchaseForecaster
 
 NEGLIGIBLE = 1e-3
 """Of an order: who is expected to buy less counts as that, and is long gone."""
+ENORMOUS = 20.0
+"""Times the 99th percentile of the values above 0: a larger one is learnt from as if it were that."""
 STEPS = 50
 PROCESS = ("process_alive", "process_no_order", "process_orders", "process_order_value", "process_value")
 """What trees are told of the process."""
@@ -61,11 +63,11 @@ class Snapshot:
         move for their totals to be right; an order is added to either side, so that nobody is infinite.
         """
         curve, orders = self.described.curve, self.orders[knot]
-        value = np.maximum(self.value[knot], 0.0)
+        value, expected = np.maximum(self.value[knot], 0.0), _tamed(curve.value[knot])
         buyers, said = (orders > 0).sum() + 1.0, (1.0 - curve.no_order[knot]).sum() + 1.0
         per_buyer = (orders.sum() + 1.0) / buyers / ((curve.orders[knot].sum() + 1.0) / said)
-        price = max(float(self.described.order_value.mean()), np.finfo(float).tiny)
-        worth = (value.sum() + price) / (curve.value[knot].sum() + price)
+        price = float(self.described.order_value.mean())
+        worth = (value.sum() + price) / (expected.sum() + price) if price > 0 else 1.0
         return (
             _shift(log_odds(curve.no_order[knot]), float((orders == 0).mean())),
             float(np.log(per_buyer)),
@@ -83,7 +85,7 @@ def snapshots(frame: pd.DataFrame, labels: pd.DataFrame, process: PurchaseForeca
             day=float(day),  # type: ignore[arg-type]
             columns=columns,
             orders=came[[f"orders_{knot}" for knot in process.knots]].to_numpy(dtype=float).T,
-            value=came[[f"value_{knot}" for knot in process.knots]].to_numpy(dtype=float).T,
+            value=np.array([_tamed(came[f"value_{knot}"].to_numpy(dtype=float)) for knot in process.knots]),
             process=fitted,
             described=fitted.describe(columns),
         )
@@ -104,9 +106,20 @@ def inputs(columns: Columns, described: Described, *, knot: int) -> dict[str, Ve
 
 
 def log_value(described: Described, knot: int) -> Vector:
-    """Return the log of the value that the process expects by a knot, of shape (n,); above a least part."""
-    least = np.maximum(NEGLIGIBLE * described.order_value, np.finfo(float).tiny)
+    """Return the log of the value that the process expects by a knot, of shape (n,); above a least part.
+
+    Where orders are worth nothing so far, it is 0.
+    """
+    least = np.where(described.order_value > 0, NEGLIGIBLE * described.order_value, 1.0)
     return np.asarray(np.log(np.maximum(described.curve.value[knot], least)))
+
+
+def _tamed(value: Vector) -> Vector:
+    """Return values, of shape (n,), none of them enormous: one must not decide what all the others teach."""
+    above = value[value > 0]
+    if above.size == 0:
+        return value
+    return np.minimum(value, ENORMOUS * np.quantile(above, 0.99, method="lower"))
 
 
 def _shift(odds: Vector, share: float) -> float:

@@ -98,7 +98,15 @@ def test_values_whose_mean_is_infinite_get_a_finite_one_and_a_note() -> None:
     assert 1 / 1.5 <= model.expected_value(np.zeros(1), np.zeros(1))[0] / observed <= 1.5
 
 
-@pytest.mark.parametrize("values", [[], [20.0], [10.0, 1e9]])
+def test_where_nobody_paid_orders_are_worth_nothing_until_somebody_does() -> None:
+    count, mean, _ = simulated_values(300)
+    free = GammaGamma().fit(count, mean * 0)
+    assert free.note_
+    assert free.expected_value(count, mean * 0).max() == 0
+    assert GammaGamma().fit(count, mean, near=free).parameters_ == GammaGamma().fit(count, mean).parameters_
+
+
+@pytest.mark.parametrize("values", [[20.0], [10.0, 1e9]])
 def test_few_values_still_give_an_answer_and_a_note(values: list[float]) -> None:
     model = GammaGamma().fit(np.ones(len(values)), np.array(values))
     answer = model.expected_value(np.array([0.0, 3.0]), np.array([0.0, 12.0]))
