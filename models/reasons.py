@@ -15,7 +15,7 @@ import numpy as np
 from features.attributes import Attribute
 from features.contract import Kind
 from models.estimator import Columns, ForecastEstimator
-from models.explanation import EXPECTED_VALUE, Explanation
+from models.explanation import EXPECTED_VALUE, PURCHASE_RHYTHM, Explanation
 from models.likelihood import Vector
 from models.wording import message
 
@@ -101,30 +101,42 @@ class ReasonWriter:
 
     def _written(self, columns: Columns) -> list[str]:
         explanation = self._estimator.explain(columns)
+        beside = _beside(columns)
         told = {
-            target: self._told(explanation.names, strongest(explanation, place, most=_most(target)))
+            target: self._told(explanation.names, strongest(explanation, place, most=_most(target)), beside)
             for place, target in enumerate(explanation.targets)
         }
         rows = range(explanation.base.shape[1])
         return [_text({target: lists[row] for target, lists in told.items()}) for row in rows]
 
-    def _told(self, names: Sequence[str], reasons: Reasons) -> list[list[list[Any]]]:
+    def _told(self, names: Sequence[str], reasons: Reasons, beside: list[list[int]]) -> list[list[list[Any]]]:
         rows = zip(*(part.tolist() for part in reasons), strict=True)
         return [
             [
-                self._one(names[feature], value, effect)
+                self._one(names[feature], value, effect, also)
                 for feature, value, effect in zip(*row, strict=True)
                 if abs(effect) >= LEAST_EFFECT
             ]
-            for row in rows
+            for row, also in zip(rows, beside, strict=True)
         ]
 
-    def _one(self, name: str, value: float, effect: float) -> list[Any]:
+    def _one(self, name: str, value: float, effect: float, beside: list[int]) -> list[Any]:
         if value != value:  # noqa: PLR0124 - NaN
             return [name, None, round(effect, 4)]
+        if name == PURCHASE_RHYTHM:
+            return [name, float(f"{value:.9g}"), round(effect, 4), beside]
         words = self._words.get(name)
         whole = int(value) if value.is_integer() else float(f"{value:.9g}")
         return [name, whole, round(effect, 4), *([] if words is None else [words[int(value)]])]
+
+
+def _beside(columns: Columns) -> list[list[int]]:
+    """Return what is said of each customer's purchase rhythm: orders so far, and days since the last."""
+    rows = len(next(iter(columns.values())))
+    nothing = np.zeros(rows)
+    parts = [columns.get(name, nothing) for name in ("orders_all", "recency_days")]
+    told: list[list[int]] = np.array(parts).T.astype(int).tolist()
+    return told
 
 
 def _most(target: str) -> int:

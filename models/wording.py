@@ -14,8 +14,13 @@ LANGUAGES = tuple(TABLE["languages"])
 """In which reasons can be told, the default first."""
 OWN = "own"
 """The theme of features that the table does not know: a user wrote them."""
+WORDS = ("orders", "silent")
+"""What is said of the purchase rhythm beside its value: orders so far, and days since the last."""
 _PARTS = {"days": r"\d+", "short": r"\d+", "long": r"\d+", "name": ".+", "of": ".+"}
 _FORMATS = {"count": "{:,.0f}", "number": "{:,.2f}", "money": "{:,.2f}", "share": "{:.0%}", "plain": "{:g}"}
+
+Word = str | bool | list[int] | None
+"""What a value means: a text for a code, a flag, or `WORDS`."""
 
 
 class Message(NamedTuple):
@@ -45,7 +50,7 @@ def message(feature: str, target: str) -> Message:
     for row, pattern in zip(TABLE["messages"], _patterns(), strict=True):
         found = pattern.fullmatch(feature)
         if found and row.get("target", target) == target:
-            parts = found.groupdict() | {"value": "{value}"}
+            parts = found.groupdict() | {place: f"{{{place}}}" for place in ("value", *WORDS)}
             facts = {language: row[language].format(**parts) for language in LANGUAGES}
             return Message(row["theme"], row["act"], row["number"], facts)
     raise LookupError(f"no message fits the feature '{feature}'")
@@ -78,10 +83,11 @@ def _reason(
     feature: str,
     value: float | None,
     effect: float,
-    word: str | bool | None = None,
+    word: Word = None,
 ) -> dict[str, Any]:
     about, words = message(feature, target), TABLE["languages"][language]
-    fact = about.facts[language].format(value=_value(about, value, word, words))
+    beside = dict(zip(WORDS, word, strict=True)) if isinstance(word, list) else {}
+    fact = about.facts[language].format(value=_value(about, value, word, words), **beside)
     moved = words[target]["raises" if effect > 0 else "lowers"]
     return {
         "target": target,
@@ -94,12 +100,12 @@ def _reason(
     }
 
 
-def _value(about: Message, value: float | None, word: str | bool | None, words: dict[str, str]) -> str:
+def _value(about: Message, value: float | None, word: Word, words: dict[str, str]) -> str:
     if value is None or np.isnan(value):
         return words["unknown" if about.number == "plain" else "none"]
     if isinstance(word, str):
         return word
-    if word is not None or about.number == "flag":
+    if isinstance(word, bool) or about.number == "flag":
         return words["yes" if value else "no"]
     return _FORMATS[about.number].format(value)
 

@@ -50,6 +50,14 @@ def test_what_hardly_moves_is_no_reason() -> None:
     assert written([0.009, 0.0, -0.011, 0.0, 0.0, 0.0]) == [{"churn_risk": [["orders_30d", 2, -0.011]]}]
 
 
+def test_the_purchase_rhythm_comes_with_the_orders_and_the_days_since_the_last() -> None:
+    columns = dict(zip(NAMES, np.array([[0.0, 0.0, 0.0, 0.0, 0.0, -0.5]]).T, strict=True))
+    (text,) = ReasonWriter(Given()).write(
+        columns | {"recency_days": np.zeros(1), "orders_all": np.full(1, 4.0)}
+    )
+    assert json.loads(text) == {"churn_risk": [["purchase_rhythm", 5, -0.5, [4, 0]]]}
+
+
 def test_a_code_has_its_word_and_what_is_not_known_no_value() -> None:
     town = Attribute("town", Kind.TEXT, ("a", "b", "c", "d", "Köln"), fixed=True)
     told = written([0.0, 0.0, 0.0, 0.0, 0.5, 0.0], attributes=(town,))

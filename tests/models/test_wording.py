@@ -44,7 +44,8 @@ def test_every_feature_has_a_message_in_every_language(target: str) -> None:
         about = message(name, target)
         assert about.theme != OWN, name
         for language in LANGUAGES:
-            assert re.fullmatch(r"[^{}]*\{value\}[^{}]*", about.facts[language]), name
+            places = ["orders", "silent", "value"] if name == PURCHASE_RHYTHM else ["value"]
+            assert re.findall(r"\{(\w+)\}", about.facts[language]) == places, name
         assert re.search("[\u4e00-\u9fff]", about.facts["zh"]), name
         assert about.facts["en"].isascii(), name
 
@@ -75,6 +76,14 @@ def test_a_feature_belongs_to_its_theme(feature: str, theme: str) -> None:
             None,
         ),
         (["spend_90d", 1234.5, -0.1], "1,234.50 spent in the last 90 days: lowers the churn risk", None),
+        (
+            ["purchase_rhythm", 0.87, 1.2, [4, 228]],
+            (
+                "orders so far: 4, the last 228 days ago; by this rhythm alone, the chance of no order is "
+                "87%: raises the churn risk"
+            ),
+            "累计下单4次，上次在228天前；仅按此节奏，不再下单的概率为87%，提高流失风险",  # noqa: RUF001 - Chinese
+        ),
         (["customer_town", 4, 0.2, "Köln"], "town is Köln: raises the churn risk", None),
         (["customer_vip", 1, -0.2, True], "vip is yes: lowers the churn risk", None),
         (
