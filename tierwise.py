@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from features.configuration import Configuration, Project
 from features.errors import InputError
@@ -56,6 +55,7 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="The folder for the shop and its workspace.")] = Path("demo"),
 ) -> None:
     """Simulate a shop, then check, train and score it, end to end."""
+    from serving.scores_file import head
     from training.shop import simulate_shop
 
     shop = simulate_shop()
@@ -70,7 +70,7 @@ def demo(
     train(file, as_of=as_of)
     console.rule("score")
     score(file, as_of=as_of, out=out)
-    console.print(_head(out))
+    console.print(head(out))
     console.print(
         f"data, configuration and workspace: {folder}\nscores: {out}\n"
         "now your own data:\n"
@@ -252,27 +252,6 @@ def main() -> None:
         logger.debug("it failed", exc_info=True)
         complaints.print(f"tierwise: {sentence(error)}", markup=False)
         sys.exit(2 if isinstance(error, InputError) else 1)
-
-
-def _head(scores: Path) -> Table:
-    """Lay out the first rows of a file of scores."""
-    import pyarrow.parquet as pq
-
-    columns = [
-        "customer_id",
-        "churn_risk",
-        "expected_orders",
-        "expected_value",
-        "clv",
-        "historic_value",
-        "confidence",
-    ]
-    table = Table(*columns)
-    for row in pq.read_table(scores, columns=columns).slice(0, 5).to_pylist():
-        table.add_row(
-            *("" if v is None else f"{v:,.2f}" if isinstance(v, float) else v for v in row.values())
-        )
-    return table
 
 
 def _configuration(file: Path, overrides: list[str] | None) -> Configuration:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.table import Table
 
 from features.errors import InputError
 from models.wording import told
@@ -24,6 +25,12 @@ REASON = pa.struct(
         ("actionable", pa.bool_()),
     ]
 )
+
+HEAD = [
+    *("customer_id", "churn_risk", "expected_orders", "expected_value", "value_low", "value_high"),
+    *("clv", "next_order_date", "confidence"),
+]
+"""The columns of a glance."""
 
 
 def write_scores(store: Store, run: Run, file: Path, *, language: str) -> None:
@@ -75,3 +82,13 @@ def _reasons(compact: pa.Array, language: str) -> pa.Array:
     flat = [reason for row in rows for reason in row or ()]
     parts = [pa.array([reason[field.name] for reason in flat], field.type) for field in REASON]
     return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(parts, fields=list(REASON)))
+
+
+def head(file: Path) -> Table:
+    """Lay out the first rows of a file of scores."""
+    table = Table(*HEAD)
+    for row in pq.read_table(file, columns=HEAD).slice(0, 5).to_pylist():
+        table.add_row(
+            *("" if v is None else f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values())
+        )
+    return table
