@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 import lightgbm as lgb
 import numpy as np
 
+from models.contributions import ContributionTables
 from models.estimator import Columns
 from models.likelihood import Vector, log_odds
 from models.purchase_forecaster import Described
@@ -13,6 +14,8 @@ from models.snapshots import Snapshot, inputs, log_value
 
 FIRST_KNOT_DAYS = 30
 """The shortest time whose outcome teaches; what came in a week is mostly chance."""
+MANY_ROWS = 500
+"""From so many rows on, tables of contributions are worth being made."""
 SETTLED_DAYS = 60
 """Of history before a snapshot that teaches."""
 OBJECTIVES: dict[str, dict[str, Any]] = {
@@ -67,6 +70,7 @@ class Behaviour:
         self.horizon = horizon
         self.boosters_: dict[str, lgb.Booster] = {}
         self.rows_ = 0
+        self._tables: dict[str, ContributionTables | None] = {}
 
     def fit(self, past: Sequence[Snapshot], knots: Sequence[int], capacity: Capacity, *, day: float) -> Self:
         """Learn from what was known on a day.
@@ -106,11 +110,22 @@ class Behaviour:
         """
         matrix = self.matrix(columns, described)
         return {
-            target: np.asarray(self.boosters_[target].predict(matrix, pred_contrib=True, num_threads=1))
+            target: self._contributed(target, matrix)
             if target in self.boosters_
             else np.zeros((len(matrix), len(self.names) + 1))
             for target in OBJECTIVES
         }
+
+    def _contributed(self, target: str, matrix: Vector) -> Vector:
+        booster = self.boosters_[target]
+        if len(matrix) >= MANY_ROWS:
+            if target not in self._tables:
+                fits = ContributionTables.fits(booster)
+                self._tables[target] = ContributionTables(booster) if fits else None
+            tables = self._tables[target]
+            if tables is not None:
+                return tables.at(matrix)
+        return np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=1))
 
     def matrix(self, columns: Columns, described: Described) -> Vector:
         """Return the inputs of the trees, of shape (n, f)."""
