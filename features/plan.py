@@ -1,8 +1,9 @@
 """Which features a model sees, and the SQL that makes them, once for every engine."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import ibis
@@ -142,14 +143,11 @@ class FeaturePlan:
         return candidates, refund_matches(ibis.table(candidates.schema(), name="candidates"))
 
     def sql(self) -> dict[str, dict[str, str]]:
-        """Compile to text: per engine of `ENGINES` the steps in order, ``features`` last."""
-        return self._texts
+        """Compile to text, once a process: per engine of `ENGINES` the steps in order, ``features`` last."""
+        return _compiled(json.dumps(self.to_json()))
 
-    @cached_property
-    def _texts(self) -> dict[str, dict[str, str]]:
-        return {engine: self._steps(engine) for engine in ENGINES}
-
-    def _steps(self, engine: str) -> dict[str, str]:
+    def steps(self, engine: str) -> dict[str, str]:
+        """Compile the steps for an engine."""
         texts = {name: str(ibis.to_sql(table, dialect=engine)) for name, table in self._expressions.items()}
         if self.own:
             tables = {name: str(ibis.to_sql(table, dialect=engine)) for name, table in self._shown().items()}
@@ -266,3 +264,10 @@ class FeaturePlan:
             **season.measures(days, horizon_days=self.horizon_days),
             **basket.measures(days),
         )
+
+
+@lru_cache(maxsize=8)
+def _compiled(plan: str) -> dict[str, dict[str, str]]:
+    """Compile a plan given as JSON: seconds, and a training meets the champion's plan beside its own."""
+    read = FeaturePlan.from_json(json.loads(plan))
+    return {engine: read.steps(engine) for engine in ENGINES}

@@ -91,7 +91,9 @@ class Lesson:
         judged = [forecasts(self.history, tried, origins=origins, known_by=self.as_of, progress=progress)]
         if champion is not None:
             progress("the champion so far")
-            past = replace(self.history, plan=champion.plan(), days=champion.estimator().knots)
+            past = self.history
+            if champion.plan() != past.plan:
+                past = replace(past, plan=champion.plan(), days=champion.estimator().knots)
             judged.append(
                 champion_forecasts(past, champion, origins=origins, known_by=self.as_of, name=SO_FAR)
             )
