@@ -217,7 +217,8 @@ def markdown(measured: pd.DataFrame, seconds: dict[str, float]) -> str:
         for name, row in rows.loc[list(MEASURES)].iterrows():
             style = STYLES.get(str(name), ".3f")
             half = (row["high"] - row["low"]) / 2
-            cells.append(f"{row['estimate']:{style}} ± {half:{style.lstrip('+')}}")
+            known = f"{row['estimate']:{style}} ± {half:{style.lstrip('+')}}"
+            cells.append("–" if pd.isna(row["estimate"]) else known)  # noqa: RUF001 - as in other tables
         lines.append([str(model), *cells, f"{seconds[str(model)]:.1f}"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
