@@ -6,7 +6,7 @@ It is kept like this and put into words where it is read.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ LEAST_EFFECT = 0.01
 """In log-odds or logs: a change of about 1% is worth no word."""
 CHUNK_ROWS = 5_000
 """Customers explained at once by one thread."""
+TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Reasons(NamedTuple):
@@ -107,10 +108,11 @@ class ReasonWriter:
             for place, target in enumerate(explanation.targets)
         }
         rows = range(explanation.base.shape[1])
-        return [_text({target: lists[row] for target, lists in told.items()}) for row in rows]
+        return [TEXT.encode({target: lists[row] for target, lists in told.items()}) for row in rows]
 
     def _told(self, names: Sequence[str], reasons: Reasons, beside: list[list[int]]) -> list[list[list[Any]]]:
-        rows = zip(*(part.tolist() for part in reasons), strict=True)
+        rounded = reasons._replace(effects=np.round(reasons.effects, 4))
+        rows = zip(*(part.tolist() for part in rounded), strict=True)
         return [
             [
                 self._one(names[feature], value, effect, also)
@@ -122,12 +124,12 @@ class ReasonWriter:
 
     def _one(self, name: str, value: float, effect: float, beside: list[int]) -> list[Any]:
         if value != value:  # noqa: PLR0124 - NaN
-            return [name, None, round(effect, 4)]
+            return [name, None, effect]
         if name == PURCHASE_RHYTHM:
-            return [name, float(f"{value:.9g}"), round(effect, 4), beside]
+            return [name, float(f"{value:.9g}"), effect, beside]
         words = self._words.get(name)
         whole = int(value) if value.is_integer() else float(f"{value:.9g}")
-        return [name, whole, round(effect, 4), *([] if words is None else [words[int(value)]])]
+        return [name, whole, effect, *([] if words is None else [words[int(value)]])]
 
 
 def _beside(columns: Columns) -> list[list[int]]:
@@ -141,7 +143,3 @@ def _beside(columns: Columns) -> list[list[int]]:
 
 def _most(target: str) -> int:
     return MOST_OF_VALUE if target == EXPECTED_VALUE else MOST
-
-
-def _text(reasons: Mapping[str, Any]) -> str:
-    return json.dumps(reasons, ensure_ascii=False, separators=(",", ":"))
