@@ -149,3 +149,9 @@ def test_partial_dependence_is_the_mean_forecast_with_one_value_for_everybody(
         assert (row.churn_risk, row.expected_value) == pytest.approx(
             (told["churn_risk"].mean(), told["expected_value"].mean())
         )
+
+
+def test_trees_know_how_well_they_forecast_whom_they_had_not_seen(trees: TreeForecaster) -> None:
+    skill = trees.skill_.at(np.array([1.0, 6.0]))
+    assert ((skill > -1) & (skill < 1)).all()
+    assert skill.max() > 0.05

@@ -22,7 +22,8 @@ def publish(store: Store, run_id: str, *, day: int, grid: list[float]) -> None:
         value_basis="revenue",
         customers=1,
     )
-    row = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada"}
+    reasons = '{"churn_risk":[["recency_days",9,-0.5]]}'
+    row = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada", "reasons": reasons}
     store.publish(run, [pa.Table.from_pylist([row], SCHEMA)], facts={"churn_risk_grid": grid})
 
 
@@ -47,3 +48,13 @@ def test_a_store_that_fails_leaves_the_grid(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         published.refresh()
     assert published.grid == [0.5]
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "lowers the churn risk"), ("zh", "降低流失风险")])
+def test_reasons_are_told_in_the_language_of_the_service(tmp_path: Path, language: str, word: str) -> None:
+    where = f"sqlite:///{tmp_path / 'store.db'}"
+    with Store.open(where) as store:
+        publish(store, "run", day=1, grid=[0.5])
+    row = Published(where, grid=[0.5], language=language).customer("Ada")
+    assert row is not None
+    assert word in row["reasons"][0]["text"]
