@@ -11,6 +11,7 @@ from features.plan import FeaturePlan
 from models import bundle
 from models.baselines import RecencyRule
 from models.bundle import Bundle
+from models.skill import Skill
 from models.spread import ValueSpread
 from training.history import History
 from training.holdout import champion_forecasts, forecasts, held_out_origins
@@ -55,7 +56,8 @@ def champion(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Bundle]:
     monkeypatch.setitem(bundle.KINDS, Watched.kind, Watched)
     rule = Watched(horizon_days=30)
     group = [[each] * len(rule.knots) for each in (0.123, 2.0, 3.0)]
-    rule.restore({"groups": [group, group], "spread": ValueSpread().state()})
+    compared = {"spread": ValueSpread().state(), "skill": Skill().state(), "usual": {}}
+    rule.restore({"groups": [group, group], **compared})
     return lambda trained_at: Bundle.of(rule, PLAN, training={"as_of": f"{trained_at}+00:00"})
 
 
@@ -122,3 +124,30 @@ def test_an_origin_needs_a_snapshot_before_it(history: History, days_less: int, 
     as_of = MAY_30 - timedelta(days=days_less)
     expected = [as_of - timedelta(days=30), as_of - timedelta(days=60)][:origins]
     assert held_out_origins(history, as_of) == expected
+
+
+def test_what_stands_beside_a_fitted_recipe_is_judged_on_the_same_rows(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watched, "taught", [], raising=False)
+    frame = forecasts(
+        history,
+        {"rule": Watched(horizon_days=30)},
+        origins=ORIGINS,
+        known_by=MAY_30,
+        progress=lambda _: None,
+        beside=lambda name, fitted: {f"{name} again": fitted},
+    )
+    one, other = (frame[frame["model"] == name] for name in ("rule", "rule again"))
+    columns = frame.columns.drop("model")
+    assert one[columns].to_numpy().tolist() == other[columns].to_numpy().tolist()
+    assert len(Watched.taught) == len(ORIGINS)
+
+
+def test_forecasts_say_how_long_each_customer_was_silent(
+    history: History, champion: Callable[[str], Bundle]
+) -> None:
+    frame = judged(history, champion("2024-03-01T00:00"))
+    silent = {(row.origin, row.customer_id): row.recency_days for row in frame.itertuples()}
+    later, earlier = ORIGINS
+    assert silent == {(later, "a"): 10, (later, "b"): 85, (earlier, "a"): 21, (earlier, "b"): 55}
