@@ -163,12 +163,14 @@ class ShopLevel:
         return known.reshape(-1, knots).T[:, places]
 
     def _on(self, part: str, day: float, knots: int) -> Vector:
-        if (part, day) not in self._known:
+        level = self._known.get((part, day))
+        if level is None:
+            levels = [each.at(day) for each in self.levels_[part]] or [0.0]
+            level = np.array(levels + levels[-1:] * (knots - len(levels)))
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            levels = [level.at(day) for level in self.levels_[part]] or [0.0]
-            self._known[part, day] = np.array(levels + levels[-1:] * (knots - len(levels)))
-        return self._known[part, day]
+            self._known[part, day] = level
+        return level
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt as plain data."""

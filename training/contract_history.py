@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from features.batch import match_refunds
-from features.contract import DAY
 from features.contracts import RUNS
 from features.instants import Cutoff
 from training.contract_labels import contract_label_query, label_contracts
-from training.history import EARLIEST_DAYS, EVERYTHING, MOST_SNAPSHOTS, STEP_DAYS, History
+from training.history import EVERYTHING, History, cutoffs_since
 
 
 @dataclass
@@ -53,10 +52,10 @@ class ContractHistory(History):
 
     def cutoffs(self, as_of: datetime) -> list[datetime]:
         """Return the instants whose snapshots may teach at `as_of`, latest first: one in thirty days."""
-        first = self.connection.execute("SELECT min(started_at) FROM contracts").fetchall()[0][0]
-        earliest = Cutoff.at(as_of, self.time_zone).micros - first - EARLIEST_DAYS * DAY
-        days = (STEP_DAYS * number for number in range(1, MOST_SNAPSHOTS + 1))
-        return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
+        first = self.connection.execute(
+            "SELECT min(greatest(started_at, ingested_at)) FROM contracts"
+        ).fetchall()
+        return cutoffs_since(first[0][0], as_of=as_of, time_zone=self.time_zone)
 
     def lesson(self, as_of: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the running contracts of the snapshots before `as_of`, oldest first, and their labels.

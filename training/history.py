@@ -100,10 +100,10 @@ class History:
 
     def cutoffs(self, as_of: datetime) -> list[datetime]:
         """Return the instants whose snapshots may teach at `as_of`, latest first: one in thirty days."""
-        first = self.connection.execute("SELECT min(ordered_at) FROM orders").fetchall()[0][0]
-        earliest = Cutoff.at(as_of, self.time_zone).micros - first - EARLIEST_DAYS * DAY
-        days = (STEP_DAYS * number for number in range(1, MOST_SNAPSHOTS + 1))
-        return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
+        first = self.connection.execute(
+            "SELECT min(greatest(ordered_at, ingested_at)) FROM orders"
+        ).fetchall()
+        return cutoffs_since(first[0][0], as_of=as_of, time_zone=self.time_zone)
 
     def crowd(self, as_of: datetime) -> float:
         """Return the share of customers that are at most `MOST_CUSTOMERS` at `as_of`."""
@@ -144,3 +144,16 @@ class History:
         if share < 1.0:
             chosen = f"SELECT customer_id FROM {SPINE} WHERE hash(customer_id) % 1000000 < {share * 1e6:.0f}"
             put_on_spine(self.connection, chosen, cutoff)
+
+
+def cutoffs_since(first_known: int, *, as_of: datetime, time_zone: str) -> list[datetime]:
+    """Return the instants thirty days apart before `as_of`, latest first, with thirty days known before each.
+
+    Parameters
+    ----------
+    first_known
+        When the first record had happened and was ingested (int64 us UTC).
+    """
+    earliest = Cutoff.at(as_of, time_zone).micros - first_known - EARLIEST_DAYS * DAY
+    days = (STEP_DAYS * number for number in range(1, MOST_SNAPSHOTS + 1))
+    return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]

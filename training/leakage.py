@@ -32,6 +32,8 @@ RECENT = re.compile(
 )
 """What follows from how lately a customer was active, or when a contract is up: where most have lapsed, it
 is honestly that good."""
+ATTRIBUTE = "customer_"
+"""Before the name of an attribute of a customer: whatever it is called, nobody knows how it came about."""
 AHEAD = ("resolved_at", "ended_at")
 """Times that are not known before they have come."""
 
@@ -97,7 +99,9 @@ def check_engines_agree(
         )
 
 
-def check_single_features(frame: pd.DataFrame, came: Vector, *, allowed: Collection[str] = ()) -> None:
+def check_single_features(
+    frame: pd.DataFrame, came: Vector, *, allowed: Collection[str] = (), own: Collection[str] = ()
+) -> None:
     """Refuse a feature that alone tells the outcome, as none does that was known before it.
 
     Parameters
@@ -107,7 +111,9 @@ def check_single_features(frame: pd.DataFrame, came: Vector, *, allowed: Collect
     came
         Whether the outcome came (1 or 0), NaN where it is not known, of the same length.
     allowed
-        Features that may; those of `RECENT` always may.
+        Features that may; those of `RECENT` always may, unless they are a user's.
+    own
+        Features that a user wrote. Attributes (``customer_...``) are a user's as well.
 
     Raises
     ------
@@ -125,7 +131,8 @@ def check_single_features(frame: pd.DataFrame, came: Vector, *, allowed: Collect
     if min(outcome.sum(), (1.0 - outcome).sum()) < FEWEST:
         return
     for name in map(str, frame.columns):
-        if name in allowed or RECENT.fullmatch(name):
+        is_users = name in own or name.startswith(ATTRIBUTE)
+        if name in allowed or (RECENT.fullmatch(name) and not is_users):
             continue
         area = _area(frame[name].to_numpy(dtype=float)[chosen], outcome)
         if area > SUSPICIOUS:

@@ -156,13 +156,14 @@ def rolling_origins(history: History, as_of: datetime) -> list[datetime]:
 def seasonal_total(history: History, origin: datetime) -> float:
     """Forecast the total of the horizon by that of the same window last year, of the customers known then.
 
-    A year is 52 weeks. Where there was hardly any history before last year's window, the horizon just over
-    stands for it.
+    A year is 52 weeks, or the horizon where that is longer. Where there was hardly any history before last
+    year's window, the horizon just over stands for it; NaN where nobody was known before that either.
     """
-    horizon, last_year = history.plan.horizon_days, origin - timedelta(days=YEAR_DAYS)
+    horizon = history.plan.horizon_days
+    last_year = origin - timedelta(days=max(YEAR_DAYS, horizon))
     before = last_year if history.cutoffs(last_year) else origin - timedelta(days=horizon)
     labels = history.labels(before, known_by=origin, share=history.crowd(origin))
-    return float(labels[f"value_{horizon}"].sum())
+    return float(labels[f"value_{horizon}"].sum(min_count=1))
 
 
 def _beside(name: str, fitted: ForecastEstimator) -> Mapping[str, ForecastEstimator]:

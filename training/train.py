@@ -69,7 +69,8 @@ class Lesson:
         frame, labels = history.lesson(self.as_of, share=history.share(self.as_of))
         orders = labels[f"orders_{self.settings.horizon_days}"].to_numpy()
         gone = np.where(np.isnan(orders), np.nan, orders == 0)
-        check_single_features(frame, gone, allowed=self.settings.allow_features)
+        names = [feature.name for feature in history.plan.own]
+        check_single_features(frame, gone, allowed=self.settings.allow_features, own=names)
 
     def tuned(self, progress: Progress) -> "Lesson":
         """Look for better trees, where the configuration gives time for it."""
