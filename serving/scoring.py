@@ -209,7 +209,7 @@ class ScoringJob:
                 {
                     "customer_id": batch["customer_id"],
                     **{name: _where(ordered, outputs[name]) for name in OUTPUTS if name in SCHEMA.names},
-                    "next_order_date": _dates(_where(ordered, cutoff.day + outputs["next_order_days"])),
+                    "next_order_date": _dates(_where(ordered, outputs["next_order_days"]), cutoff),
                     "historic_value": pa.array(columns["spend_all"], from_pandas=True),
                     "confidence": pa.array(grades, pa.string()),
                     "reasons": _texts(ordered, writer.write(of_ordered)),
@@ -233,5 +233,5 @@ def _texts(present: Vector, texts: list[str]) -> pa.Array:
     return pa.array(full, pa.string())
 
 
-def _dates(days: pa.Array) -> pa.Array:
-    return pc.floor(days).cast(pa.int32()).cast(pa.date32())
+def _dates(days: pa.Array, cutoff: Cutoff) -> pa.Array:
+    return pc.add(pc.floor(days).cast(pa.int32()), cutoff.day).cast(pa.int32()).cast(pa.date32())
