@@ -113,7 +113,9 @@ class LabelledForecaster(ForecastEstimator):
         if self.boosters_:
             matrix = np.stack(list(known.values()), axis=1)
             for name, booster in self.boosters_.items():
-                total += self.weights_[name] * np.asarray(booster.predict(matrix, raw_score=True))
+                total += self.weights_[name] * np.asarray(
+                    booster.predict(matrix, raw_score=True, num_threads=1)
+                )
         return total
 
     def forecast(self, columns: Columns) -> Columns:

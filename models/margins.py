@@ -230,7 +230,9 @@ class TreeMargin:
             )
         rounds = max(1, round(float(np.mean([booster.best_iteration for booster in boosters]))))
         told = [
-            np.asarray(booster.predict(_matrix(columns)[tested], raw_score=True, num_iteration=rounds))
+            np.asarray(
+                booster.predict(_matrix(columns)[tested], raw_score=True, num_iteration=rounds, num_threads=1)
+            )
             for booster, (_, tested) in zip(boosters, folds, strict=True)
         ]
         return np.concatenate(told), rounds

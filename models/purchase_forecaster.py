@@ -13,6 +13,8 @@ from models.gamma_gamma import GammaGamma
 from models.likelihood import Vector
 from models.pareto_nbd import ParetoNbd
 from models.purchase_process import PurchaseProcess
+from models.skill import Skill
+from models.spread import ValueSpread
 
 PROCESSES: dict[str, type[PurchaseProcess]] = {"pareto_nbd": ParetoNbd, "bg_nbd": BgNbd}
 
@@ -74,23 +76,26 @@ class PurchaseForecaster(ForecastEstimator):
         super().__init__(horizon_days=horizon_days, clv_days=clv_days, discount_rate=discount_rate)
         self.process = process
 
-    def fit(
-        self, frame: pd.DataFrame, labels: pd.DataFrame | None = None, *, near: Self | None = None
-    ) -> Self:
-        """Fit to the latest snapshot of the frame; labels only tell how far values spread.
+    def fit(self, frame: pd.DataFrame, labels: pd.DataFrame | None = None) -> Self:
+        """Fit to the latest snapshot of the frame; labels only tell how far values spread."""
+        self.learn(columns_of(frame[frame[CALENDAR] == frame[CALENDAR].max()]))
+        self._compare(frame, labels)
+        return self
+
+    def learn(self, columns: Columns, *, near: Self | None = None) -> Self:
+        """Fit the process and the order values to one snapshot.
 
         Parameters
         ----------
         near
             A forecaster fitted to similar customers, from which the search is short.
         """
-        latest = columns_of(frame[frame[CALENDAR] == frame[CALENDAR].max()])
         process, order_value = (None, None) if near is None else (near.process_, near.order_value_)
-        self.process_ = PROCESSES[self.process]().fit(*history(latest), near=process)
+        self.process_ = PROCESSES[self.process]().fit(*history(columns), near=process)
         self.order_value_ = GammaGamma().fit(
-            latest["orders_all"], latest["spend_mean_order"], near=order_value
+            columns["orders_all"], columns["spend_mean_order"], near=order_value
         )
-        self._compare(frame, labels)
+        self.usual_, self.skill_, self.spread_ = {}, Skill(), ValueSpread()
         return self
 
     def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:

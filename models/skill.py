@@ -1,4 +1,4 @@
-"""How well customers like this one were forecast, where the outcome was not known to the forecaster."""
+"""How well customers like this one were forecast at past origins, on the level that the shop then had."""
 
 from typing import Self
 

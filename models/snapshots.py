@@ -79,8 +79,8 @@ def snapshots(frame: pd.DataFrame, labels: pd.DataFrame, process: PurchaseForeca
     """Part a frame into snapshots, oldest first, each with its own fit of the process."""
     fitted = None
     for day, rows in frame.groupby(CALENDAR):
-        fitted = PurchaseForecaster(**process.get_params()).fit(rows, near=fitted)
         columns, came = columns_of(rows), labels.loc[rows.index]
+        fitted = PurchaseForecaster(**process.get_params()).learn(columns, near=fitted)
         yield Snapshot(
             day=float(day),  # type: ignore[arg-type]
             columns=columns,
