@@ -11,8 +11,8 @@ from models.bundle import KINDS, MANIFEST, Bundle
 PLAN = FeaturePlan(horizon_days=60, order_columns=("quantity",), exclude={"product_id": ("POST",)})
 TRAINING = {"as_of": "2024-06-01T00:00:00+00:00", "currency": "£"}
 
-HISTORIC = [kind for kind in KINDS if kind != "labelled"]
-"""Those that learn from histories."""
+HISTORIC = ["trees", "purchase_process", "own_rate", "recency_rule"]
+"""Those that learn from orders."""
 
 Lesson = tuple[pd.DataFrame, pd.DataFrame]
 
