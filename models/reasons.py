@@ -17,12 +17,14 @@ from features.contract import Kind
 from models.estimator import Columns, ForecastEstimator
 from models.explanation import EXPECTED_VALUE, PURCHASE_RHYTHM, Explanation
 from models.likelihood import Vector
-from models.wording import message
+from models.wording import OWN, message
 
 MOST, MOST_OF_VALUE = 3, 2
 """Reasons of a chance, and of the expected value."""
 LEAST_EFFECT = 0.01
 """In log-odds or logs: a change of about 1% is worth no word."""
+LOOSE = ("attributes", OWN)
+"""Themes whose features have nothing in common."""
 CHUNK_ROWS = 5_000
 """Customers explained at once by one thread."""
 TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -47,11 +49,15 @@ class Reasons(NamedTuple):
 
 
 def strongest(explanation: Explanation, place: int, *, most: int) -> Reasons:
-    """Choose the themes that moved the target at a place most, and in each the feature that tells of it."""
+    """Choose the themes that moved the target at a place most, and in each the feature that tells of it.
+
+    Of a loose theme every feature stands for itself.
+    """
     target, effects = explanation.targets[place], explanation.effects[place]
     themes: dict[str, list[int]] = {}
     for number, name in enumerate(explanation.names):
-        themes.setdefault(message(name, target).theme, []).append(number)
+        theme = message(name, target).theme
+        themes.setdefault(name if theme in LOOSE else theme, []).append(number)
     sums = np.stack([effects[:, members].sum(axis=1) for members in themes.values()], axis=1)
     chosen = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :most]
     leading = np.stack(

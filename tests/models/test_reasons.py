@@ -40,6 +40,14 @@ def test_the_strongest_themes_come_first_each_told_by_its_strongest_feature() ->
     assert found.values[0].tolist() == [5, 0, 2]
 
 
+def test_attributes_have_nothing_in_common_and_stand_for_themselves() -> None:
+    names = ("customer_town", "customer_age", "recency_days", "recency_share")
+    given = explained([0.5, -0.4, 0.2, 0.1, 0.0, 0.0])
+    found = strongest(given._replace(names=(*names, "orders_30d", "visit_30d")), 0, most=3)
+    assert found.features[0].tolist() == [0, 1, 2]
+    assert found.effects[0].tolist() == pytest.approx([0.5, -0.4, 0.3])
+
+
 def test_a_theme_is_told_by_a_feature_that_moved_as_the_theme_did() -> None:
     found = strongest(explained([0.5, -0.9, 0.0, 0.0, 0.0, 0.0]), 0, most=1)
     assert NAMES[found.features[0, 0]] == "recency_share"
