@@ -45,6 +45,7 @@ SOURCES = """
 
 # [sources.contracts]  # customer_id, started_at, ended_at, renews_at, fee, plan
 # path = "contracts.csv"
+# fee_per = "month"  # the time that a fee is for: week, month, quarter or year
 
 # [sources.treatments]  # customer_id, assigned_at, treatment, propensity, is_holdout, cost, channel
 # path = "treatments.csv"

@@ -21,8 +21,12 @@ from models.person_periods import NO_INPUTS, PersonPeriods, person_periods, risk
 MOST_ROWS = 60_000
 """Intervals; more hardly teach better, and take their time."""
 FOLDS = 3
+STRENGTH = 0.003
+"""The variance of the prior of each weight: features such as the age go on where nothing was seen yet."""
 ROUNDS = (0, 10, 25, 50, 100, 200)
-"""Numbers of trees to choose from."""
+"""Numbers of trees to choose from ..."""
+ENDS_PER_TREE = 2
+"""... of which customers who left allow no more."""
 TOLD_AS = {
     "log_age_then": "contract_age_days",
     "renewals_then": "contract_renewal_days",
@@ -133,7 +137,7 @@ class ContractForecaster(ContractEstimator):
         customers = pd.factorize(frame.index)[0][lived.rows]
         with threadpool_limits(1, user_api="blas"):  # its threads take longer to wake than to work
             rounds = self._rounds(inputs, lived.ended, customers)
-            self.logistic_ = LogisticMargin().fit(inputs, lived.ended, categorical=[])
+            self.logistic_ = LogisticMargin(strength=STRENGTH).fit(inputs, lived.ended, categorical=[])
             self.usual_ = {name: mean(added) for name, added in self.logistic_.effects(inputs).items()}
             self.booster_ = self._boosted(inputs, lived.ended, self.logistic_, rounds) if rounds else None
 
@@ -175,7 +179,11 @@ class ContractForecaster(ContractEstimator):
     def _rounds(self, inputs: Columns, ended: Vector, customers: NDArray[np.intp]) -> int:
         """Return the number of trees that lose least on customers held out."""
         fold = np.random.default_rng(self.seed).integers(FOLDS, size=customers.max() + 1)[customers]
-        losses = np.zeros(len(ROUNDS))
+        allowed = np.unique(customers[ended == 1]).size / ENDS_PER_TREE
+        tried = [rounds for rounds in ROUNDS if rounds <= allowed]
+        if tried == [0]:
+            return 0
+        losses = np.zeros(len(tried))
         for number in range(FOLDS):
             taught, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
             if ended[taught].sum() == 0 or not tested.size:
@@ -183,13 +191,13 @@ class ContractForecaster(ContractEstimator):
             learn, test = (
                 {name: values[rows] for name, values in inputs.items()} for rows in (taught, tested)
             )
-            logistic = LogisticMargin().fit(learn, ended[taught], categorical=[])
-            booster = self._boosted(learn, ended[taught], logistic, ROUNDS[-1])
+            logistic = LogisticMargin(strength=STRENGTH).fit(learn, ended[taught], categorical=[])
+            booster = self._boosted(learn, ended[taught], logistic, tried[-1])
             told = logistic.log_odds(test)
-            for place, rounds in enumerate(ROUNDS):
+            for place, rounds in enumerate(tried):
                 added = _added(booster, test, rounds) if rounds else 0.0
                 losses[place] += np.logaddexp(0, (1 - 2 * ended[tested]) * (told + added)).sum()
-        return ROUNDS[int(np.argmin(losses))]
+        return tried[int(np.argmin(losses))]
 
     def _boosted(self, inputs: Columns, ended: Vector, logistic: LogisticMargin, rounds: int) -> lgb.Booster:
         settings = {

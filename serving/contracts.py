@@ -9,6 +9,7 @@ import pyarrow as pa
 from features.contracts import RUNS
 from models.bundle import Bundle
 from models.likelihood import Vector
+from models.reasons import ReasonWriter
 from models.standing import confidence_by_age, percentile
 from serving.tables import SCHEMA
 
@@ -16,9 +17,11 @@ from serving.tables import SCHEMA
 def contract_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Forecast batches of feature rows: what applies of the scores, but the percentile.
 
-    A customer who has left has a risk of 1 and nothing to expect; one without a contract only nulls.
+    A customer who has left has a risk of 1, nothing to expect and no reasons; one without a contract only
+    nulls.
     """
     estimator, training = bundle.estimator(), bundle.training
+    writer = ReasonWriter(estimator, bundle.plan().attributes)
     for batch in batches:
         columns = {
             name: np.asarray(batch.column(name).cast(pa.float64()).to_pandas())
@@ -30,7 +33,9 @@ def contract_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
             horizon_days=training["horizon_days"],
             was_judged=training["was_judged"],
         )
-        outputs = estimator.forecast(columns)
+        outputs, runs = estimator.forecast(columns), columns[RUNS] == 1
+        reasons = np.full(runs.size, None, dtype=object)
+        reasons[runs] = writer.write({name: values[runs] for name, values in columns.items()})
         yield pa.record_batch(
             {
                 "customer_id": batch["customer_id"],
@@ -41,6 +46,7 @@ def contract_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
                 },
                 "historic_value": pa.array(columns["fees_all"], from_pandas=True),
                 "confidence": pa.array(grades, pa.string()),
+                "reasons": pa.array(reasons, pa.string()),
             }
         )
 
