@@ -68,7 +68,7 @@ class LiveForecaster:
             return None
         outputs = self._estimator.forecast(columns)
         forecast: dict[str, Any] = {name: _known(output[0]) for name, output in outputs.items()}
-        if reasons and self._past is KNOWN:
+        if reasons and (self._past is KNOWN or columns[RUNS][0] == 1):
             forecast["reasons"] = self._writer.write(columns)[0]
         if self._missing is not None:
             return forecast | {"known_share": float(known_share(columns, self._missing)[0])}
