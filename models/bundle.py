@@ -21,7 +21,7 @@ from models.labelled_forecaster import LabelledForecaster
 from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 REMEDY = "train again, or promote another version"
 KINDS: dict[str, type[ForecastEstimator]] = {
