@@ -52,8 +52,9 @@ class ContractLesson:
     def recipes(self) -> dict[str, ContractEstimator]:
         """Return unfitted forecasters by name, the most capable first."""
         about = self.settings.question | {"fee_days": self.history.plan.fee_days}
+        trees = {name: size for name, size in self.settings.capacity.items() if name != "rounds"}
         return {
-            HAZARD: ContractForecaster(**about, seed=SEED),
+            HAZARD: ContractForecaster(**about, **trees, seed=SEED),
             "shifted beta-geometric": ShiftedBetaGeometric(**about),
             "life table by age": LifeTable(**about),
             "overall hazard": OverallHazard(**about),
