@@ -136,6 +136,7 @@ def test_check_tells_what_there_is_to_learn_from(trained: Path, run: Run) -> Non
         ),
         (["score", "--as-of", "2022-01-01"], "nobody is known before this as_of"),
         (["train", "--set", "sources.contracts.fee_per=day"], "sources.contracts.fee_per"),
+        (["train", "--set", "forecast.value=margin"], "fees have no costs, so set it to 'revenue'"),
     ],
 )
 def test_a_wrong_request_is_refused_in_a_sentence(
