@@ -50,13 +50,13 @@ def confidence(
     Returns
     -------
     A: at least three orders over at least one horizon; C: a single order; B: between. A grade is lost
-    where the skill is below `SKILFUL`, and all where it is below 0: the shop's rate alone would have told
+    where the skill is below `SKILFUL` or not known, and all where it is below 0: the shop's rate alone would have told
     more. Null for a customer without an order.
     """
     grades = np.where(
         (orders >= REGULAR_ORDERS) & (tenure_days >= horizon_days), 0, np.where(orders > 1, 1, 2)
     )
-    lowered = grades + (0 if was_judged else 1) + np.where(skill < 0, 2, np.where(skill < SKILFUL, 1, 0))
+    lowered = grades + (0 if was_judged else 1) + np.where(skill < 0, 2, np.where(skill >= SKILFUL, 0, 1))
     lowered = np.minimum(lowered, 2)
     return [None if np.isnan(known) else "ABC"[grade] for known, grade in zip(orders, lowered, strict=True)]
 

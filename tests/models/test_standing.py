@@ -34,8 +34,7 @@ def test_values_that_are_no_numbers_enter_no_grid() -> None:
 def test_a_grade_asks_for_three_orders_over_a_horizon_and_a_judged_model(
     was_judged: bool, grades: list[str | None]
 ) -> None:
-    unknown = np.full(6, np.nan)
-    assert confidence(ORDERS, TENURE, horizon_days=90, was_judged=was_judged, skill=unknown) == grades
+    assert confidence(ORDERS, TENURE, horizon_days=90, was_judged=was_judged, skill=np.ones(6)) == grades
 
 
 @pytest.mark.parametrize(
@@ -43,6 +42,7 @@ def test_a_grade_asks_for_three_orders_over_a_horizon_and_a_judged_model(
     [
         pytest.param(0.05, [None, "C", "B", "B", "A", "A"], id="told-clearly-more-than-the-rate"),
         pytest.param(0.04, [None, "C", "C", "C", "B", "B"], id="told-hardly-more"),
+        pytest.param(np.nan, [None, "C", "C", "C", "B", "B"], id="told-nobody-knows-what"),
         pytest.param(-0.01, [None, "C", "C", "C", "C", "C"], id="told-less"),
     ],
 )
