@@ -26,6 +26,7 @@ from training.cross_validation import Split, baselines, out_of_fold, splits
 from training.evaluation import Evaluation, evaluate, paired_gain
 from training.gate import Verdict, decide
 from training.golden import with_golden_customers
+from training.grade import grade_of
 from training.holdout import Progress
 from training.leakage import check_single_features
 from training.metrics import log_losses
@@ -132,6 +133,8 @@ def train_labelled(
         "notes": [*notes, *_doubts(recipe)],
         "was_judged": bool(made),
     }
+    rivals = [] if held_out.empty else [name for name in held_out["model"].unique() if name != SO_FAR]
+    facts |= grade_of(held_out, MODEL, rivals).facts()
     bundle = with_golden_customers(
         Bundle.of(recipe, plan, training=facts), frame, time_zone=project.time_zone
     )
