@@ -10,14 +10,12 @@ from models.contributions import ContributionTables
 from models.estimator import Columns
 from models.likelihood import Vector, log_odds
 from models.purchase_forecaster import Described
-from models.snapshots import Snapshot, inputs, log_value
+from models.snapshots import SETTLED_DAYS, Snapshot, inputs, log_value
 
 FIRST_KNOT_DAYS = 30
 """The shortest time whose outcome teaches; what came in a week is mostly chance."""
 MANY_ROWS = 500
 """From so many rows on, tables of contributions are worth being made."""
-SETTLED_DAYS = 60
-"""Of history before a snapshot that teaches."""
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "no_order": {"objective": "binary"},
     "value": {"objective": "tweedie", "tweedie_variance_power": 1.3},

@@ -6,14 +6,12 @@ from typing import Any, Self
 import numpy as np
 
 from models.likelihood import Vector
-from models.snapshots import Snapshot
+from models.snapshots import SETTLED_DAYS, Snapshot
 
 YEAR_DAYS = 364
 """A year in whole weeks, so that weekdays meet weekdays."""
 LAPSE_DAYS = 31
 """For so long after last year's last snapshot its level stands for the season."""
-SETTLED_DAYS = 60
-"""Of history before a snapshot; a younger shop's level tells of its first customers only."""
 SEASONED_DAYS = 180
 """Of history before a snapshot whose level may tell of a season."""
 HALF_LIFE_DAYS = 30
@@ -21,9 +19,10 @@ HALF_LIFE_DAYS = 30
 BELIEF = np.array([0.5, 0.8])
 """How much of the usual level, and of last year's deviation from it, returns, before anything was seen."""
 PATIENCE = 0.05
-"""How much squared deviation must be seen until what was seen counts as much as the belief."""
+"""How much squared deviation must be seen until what was seen counts as much as the belief.
 
-
+Belief, patience and half-life were chosen by the error of the level over all origins of two public shops.
+"""
 MOST_KNOWN = 1_000
 """Levels that are remembered, because requests ask for the same day again and again."""
 PARTS = ("no_order", "orders", "value")

@@ -11,6 +11,8 @@ from models.estimator import CALENDAR, Columns, columns_of
 from models.likelihood import CERTAIN, Vector, log_odds
 from models.purchase_forecaster import Described, PurchaseForecaster
 
+SETTLED_DAYS = 60
+"""Of history before a snapshot; a younger shop tells of its first customers only."""
 NEGLIGIBLE = 1e-3
 """Of an order: who is expected to buy less counts as that, and is long gone."""
 ENORMOUS = 20.0

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from models.behaviour import FIRST_KNOT_DAYS, SETTLED_DAYS, Behaviour, Capacity
+from models.behaviour import FIRST_KNOT_DAYS, Behaviour, Capacity
 from models.blend import Blend, Outcome, outcome
 from models.curve import Curve
 from models.estimator import CALENDAR, Columns, ForecastEstimator, columns_of
@@ -18,7 +18,7 @@ from models.level import ShopLevel
 from models.likelihood import Vector, log_odds
 from models.purchase_forecaster import Described, PurchaseForecaster
 from models.skill import Skill
-from models.snapshots import PROCESS, Snapshot, inputs, log_value, snapshots
+from models.snapshots import PROCESS, SETTLED_DAYS, Snapshot, inputs, log_value, snapshots
 from models.spread import ValueSpread
 
 TARGETS = {"no_order": CHURN_RISK, "value": EXPECTED_VALUE}
