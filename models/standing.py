@@ -50,8 +50,8 @@ def confidence(
     Returns
     -------
     A: at least three orders over at least one horizon; C: a single order; B: between. A grade is lost
-    where the skill is below `SKILFUL` or not known, and all where it is below 0: the shop's rate alone would have told
-    more. Null for a customer without an order.
+    where the skill is below `SKILFUL` or not known, and all where it is below 0: the shop's rate alone
+    would have told more. Null for a customer without an order.
     """
     grades = np.where(
         (orders >= REGULAR_ORDERS) & (tenure_days >= horizon_days), 0, np.where(orders > 1, 1, 2)
