@@ -83,9 +83,10 @@ class Behaviour:
         lesson = self._lesson(past, knots, day)
         if lesson is not None:
             self.rows_ = len(lesson.matrix)
+            data = lgb.Dataset(lesson.matrix, feature_name=self.names)  # its bins serve both targets
             for target in OBJECTIVES:
                 if np.ptp(lesson.came[target]) > 0:
-                    self.boosters_[target] = _boost(lesson, target, self.names, capacity)
+                    self.boosters_[target] = _boost(data, lesson, target, capacity)
         return self
 
     def margins(self, columns: Columns, described: Described) -> dict[str, Vector]:
@@ -163,7 +164,7 @@ def longest_known(snapshot: Snapshot, knots: Sequence[int], *, day: float) -> in
     return None
 
 
-def _boost(lesson: Lesson, target: str, names: Sequence[str], capacity: Capacity) -> lgb.Booster:
+def _boost(data: lgb.Dataset, lesson: Lesson, target: str, capacity: Capacity) -> lgb.Booster:
     came, start = lesson.came[target], lesson.starts[target]
     if target == "value":  # by its mean, or the regularisation would hang on the currency
         came, start = came / came.mean(), start - np.log(came.mean())
@@ -182,5 +183,6 @@ def _boost(lesson: Lesson, target: str, names: Sequence[str], capacity: Capacity
         "num_threads": 1,
         "verbose": -1,
     }
-    data = lgb.Dataset(lesson.matrix, came, init_score=start, feature_name=list(names))
+    data.set_label(came)
+    data.set_init_score(start)
     return lgb.train(settings | OBJECTIVES[target], data, capacity.rounds)
