@@ -24,8 +24,8 @@ MOST_SNAPSHOTS = 26
 """Two years and two months: the season of every snapshot of the last year is known."""
 MOST_CUSTOMERS = 50_000
 """Customers beyond which a draw judges a model, and fits a process, as well as everybody."""
-MOST_ROWS = 160_000
-"""Rows that all snapshots of a fit may have together; beyond it customers are drawn by a hash."""
+MOST_CELLS = 10_000_000
+"""Rows times features of all snapshots of a fit; beyond it customers are drawn by a hash."""
 
 
 @dataclass
@@ -110,9 +110,9 @@ class History:
         return min(1.0, MOST_CUSTOMERS / max(self.customers(as_of), 1))
 
     def share(self, as_of: datetime) -> float:
-        """Return the share of customers whose snapshots until `as_of` are `MOST_ROWS` together."""
+        """Return the share of customers whose snapshots until `as_of` are `MOST_CELLS` together."""
         rows = sum(self.customers(cutoff) for cutoff in self.cutoffs(as_of))
-        return min(1.0, MOST_ROWS / max(rows, 1))
+        return min(1.0, MOST_CELLS / max(rows * len(self.plan.names()), 1))
 
     def lesson(self, as_of: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what can be taught at `as_of`: the snapshots before it, and the present one.
