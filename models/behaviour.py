@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 import lightgbm as lgb
 import numpy as np
 
+from models.boosting import tree_settings
 from models.contributions import ContributionTables
 from models.estimator import Columns
 from models.likelihood import Vector, log_odds
@@ -168,21 +169,13 @@ def _boost(data: lgb.Dataset, lesson: Lesson, target: str, capacity: Capacity) -
     came, start = lesson.came[target], lesson.starts[target]
     if target == "value":  # by its mean, or the regularisation would hang on the currency
         came, start = came / came.mean(), start - np.log(came.mean())
-    settings = {
-        "num_leaves": capacity.leaves,
-        "learning_rate": capacity.learning_rate,
-        "min_child_samples": int(np.clip(came.size // 300, 20, 200)),
-        "feature_fraction": 0.3,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 10.0,
-        "max_bin": 63,
-        "seed": capacity.seed,
-        "deterministic": True,
-        "force_col_wise": True,
-        "num_threads": 1,
-        "verbose": -1,
-    }
+    settings = tree_settings(
+        came.size,
+        leaves=capacity.leaves,
+        learning_rate=capacity.learning_rate,
+        feature_share=0.3,
+        seed=capacity.seed,
+    )
     data.set_label(came)
     data.set_init_score(start)
     return lgb.train(settings | OBJECTIVES[target], data, capacity.rounds)

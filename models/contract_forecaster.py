@@ -11,6 +11,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from features.contracts import MONTH_DAYS, RUNS
+from models.boosting import tree_settings
 from models.contract_estimator import ContractEstimator
 from models.estimator import Columns, columns_of
 from models.explanation import CHURN_RISK, Explanation, mean
@@ -200,26 +201,17 @@ class ContractForecaster(ContractEstimator):
         return tried[int(np.argmin(losses))]
 
     def _boosted(self, inputs: Columns, ended: Vector, logistic: LogisticMargin, rounds: int) -> lgb.Booster:
-        settings = {
-            "objective": "binary",
-            "num_leaves": self.leaves,
-            "learning_rate": self.learning_rate,
-            "min_child_samples": int(np.clip(ended.size // 300, 20, 200)),
-            "feature_fraction": 0.5,
-            "bagging_fraction": 0.7,
-            "bagging_freq": 1,
-            "lambda_l2": 10.0,
-            "max_bin": 63,
-            "seed": self.seed,
-            "deterministic": True,
-            "force_col_wise": True,
-            "num_threads": 1,
-            "verbose": -1,
-        }
+        settings = tree_settings(
+            ended.size,
+            leaves=self.leaves,
+            learning_rate=self.learning_rate,
+            feature_share=0.5,
+            seed=self.seed,
+        )
         data = lgb.Dataset(
             _matrix(inputs), ended, init_score=logistic.log_odds(inputs), feature_name=list(inputs)
         )
-        return lgb.train(settings, data, rounds)
+        return lgb.train(settings | {"objective": "binary"}, data, rounds)
 
 
 def _inputs(columns: Columns, lived: PersonPeriods) -> dict[str, Vector]:

@@ -57,9 +57,7 @@ class Curve(NamedTuple):
         ValueError
             A day lies beyond the last knot.
         """
-        wanted = np.asarray(days, dtype=float)
-        if wanted.size and (wanted.max() > self.days[-1] or wanted.min() < 0):
-            raise ValueError(f"the curve ends at day {self.days[-1]:g}; ask for days from 0 to there")
+        wanted = within(self.days, days)
         survival = np.log(np.maximum(self.no_order, np.finfo(float).tiny))
         no_order = np.exp(self._between(survival, wanted))
         return self._replace(
@@ -72,16 +70,7 @@ class Curve(NamedTuple):
     def median_day(self) -> Vector:
         """Return the day by which an order is as likely as not, of shape (n,); NaN where that lies beyond."""
         survival = np.log(np.maximum(self.no_order, np.finfo(float).tiny))
-        survival = np.vstack([np.zeros(survival.shape[1]), survival])
-        days = np.append(0.0, self.days)
-        half = np.log(0.5)
-        after = np.argmax(survival <= half, axis=0)
-        reached = after > 0
-        after = np.maximum(after, 1)
-        column = np.arange(survival.shape[1])
-        high, low = survival[after - 1, column], survival[after, column]
-        part = (high - half) / np.where(high > low, high - low, 1.0)
-        return np.where(reached, days[after - 1] + part * (days[after] - days[after - 1]), np.nan)
+        return crossing(self.days, survival, np.log(0.5))
 
     def discounted_value(self, *, until: float, rate: float) -> Vector:
         """Return the value before a day that is a knot, discounted by the middle of each interval.
@@ -97,6 +86,32 @@ class Curve(NamedTuple):
 
     def _between(self, values: Vector, wanted: Vector) -> Vector:
         return between(self.days, values, wanted)
+
+
+def within(days: Vector, wanted: Sequence[float]) -> Vector:
+    """Return the days that a curve is asked for.
+
+    Raises
+    ------
+    ValueError
+        One of them lies beyond the last day of the curve.
+    """
+    asked = np.asarray(wanted, dtype=float)
+    if asked.size and (asked.max() > days[-1] or asked.min() < 0):
+        raise ValueError(f"the curve ends at day {days[-1]:g}; ask for days from 0 to there")
+    return asked
+
+
+def crossing(days: Vector, log_survival: Vector, level: float) -> Vector:
+    """Return the day by which log survival (k, n) falls from 0 to a level, of shape (n,); NaN if never."""
+    survival = np.vstack([np.zeros(log_survival.shape[1]), log_survival])
+    days = np.append(0.0, days)
+    after = np.argmax(survival <= level, axis=0)
+    reached, after = after > 0, np.maximum(after, 1)
+    column = np.arange(survival.shape[1])
+    high, low = survival[after - 1, column], survival[after, column]
+    part = (high - level) / np.where(high > low, high - low, 1.0)
+    return np.where(reached, days[after - 1] + part * (days[after] - days[after - 1]), np.nan)
 
 
 def between(days: Vector, values: Vector, wanted: Vector) -> Vector:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,13 @@ class Snapshot:
         By how much the log-odds of no order, and the logs of the orders per buyer and of the value, must
         move for their totals to be right; an order is added to either side, so that nobody is infinite.
         """
+        return self._levels[knot]
+
+    @cached_property
+    def _levels(self) -> dict[int, tuple[float, float, float]]:
+        return {knot: self._off(knot) for knot in range(len(self.orders)) if self.is_known(knot)}
+
+    def _off(self, knot: int) -> tuple[float, float, float]:
         curve, orders = self.described.curve, self.orders[knot]
         value, expected = np.maximum(self.value[knot], 0.0), _tamed(curve.value[knot])
         buyers, said = (orders > 0).sum() + 1.0, (1.0 - curve.no_order[knot]).sum() + 1.0

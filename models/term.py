@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from models.curve import between, discounted
+from models.curve import between, crossing, discounted, within
 from models.likelihood import Vector
 
 TINY = float(np.finfo(float).tiny)
@@ -60,9 +60,7 @@ class Term(NamedTuple):
         ValueError
             A day lies beyond the last knot.
         """
-        wanted = np.asarray(days, dtype=float)
-        if wanted.size and (wanted.max() > self.days[-1] or wanted.min() < 0):
-            raise ValueError(f"the curve ends at day {self.days[-1]:g}; ask for days from 0 to there")
+        wanted = within(self.days, days)
         log_runs = np.log(np.maximum(1.0 - self.ended, TINY))
         return self._replace(
             days=wanted,
@@ -74,16 +72,9 @@ class Term(NamedTuple):
     def lasts(self, chance: float, *, until: float) -> Vector:
         """Return the day by which a contract has ended with this chance, at most `until`, a knot; (n,)."""
         last = int(np.searchsorted(self.days, until)) + 1
-        days = np.append(0.0, self.days[:last])
         log_runs = np.log(np.maximum(1.0 - self.ended[:last], TINY))
-        log_runs = np.vstack([np.zeros(log_runs.shape[1]), log_runs])
-        wanted = np.log1p(-chance)
-        after = np.maximum(np.argmax(log_runs <= wanted, axis=0), 1)
-        column = np.arange(log_runs.shape[1])
-        high, low = log_runs[after - 1, column], log_runs[after, column]
-        part = np.clip((high - wanted) / np.maximum(high - low, TINY), 0.0, 1.0)
-        day = days[after - 1] + part * (days[after] - days[after - 1])
-        return np.where(log_runs[-1] <= wanted, day, until)
+        day = crossing(self.days[:last], log_runs, float(np.log1p(-chance)))
+        return np.where(np.isnan(day), until, day)
 
     def discounted_value(self, *, until: float, rate: float) -> Vector:
         """Return the fees before a day that is a knot, discounted by the middle of each interval."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from models.behaviour import FIRST_KNOT_DAYS, Behaviour, Capacity
+from models.behaviour import FIRST_KNOT_DAYS, Behaviour, Capacity, longest_known
 from models.blend import Blend, Outcome, outcome
 from models.curve import Curve
 from models.estimator import CALENDAR, Columns, ForecastEstimator, columns_of
@@ -91,9 +91,9 @@ class TreeForecaster(ForecastEstimator):
         with ThreadPoolExecutor() as pool:  # one thread a model: LightGBM's own stall on a shared machine
             *tried, self.behaviour_ = pool.map(lambda day: self._taught(names, past, day), days)
         seen = [
-            _Seen(origin, self._longest(origin), trees.margins(origin.columns, origin.described), trees.rows_)
+            _Seen(origin, knot, trees.margins(origin.columns, origin.described), trees.rows_)
             for origin, trees in zip(origins, tried, strict=True)
-            if trees.rows_
+            if trees.rows_ and (knot := self._longest(origin, present.day)) is not None
         ]
         self._weigh(seen)
         return self
@@ -208,8 +208,8 @@ class TreeForecaster(ForecastEstimator):
     def _horizon(self) -> int:
         return self.knots.index(self.horizon_days)
 
-    def _longest(self, origin: Snapshot) -> int:
-        return max(place for place in range(self._horizon + 1) if origin.is_known(place))
+    def _longest(self, origin: Snapshot, day: float) -> int | None:
+        return longest_known(origin, self.knots[: self._horizon + 1], day=day)
 
     def _origins(self, past: Sequence[Snapshot], present: float) -> list[Snapshot]:
         """Choose up to three snapshots with something to learn from before, and much known after.

@@ -1,0 +1,36 @@
+"""How small boosted trees are taught: regularised, repeatable, in one thread."""
+
+from typing import Any
+
+import numpy as np
+
+
+def tree_settings(
+    rows: int, *, leaves: int, learning_rate: float, feature_share: float, seed: int
+) -> dict[str, Any]:
+    """Return settings of LightGBM, but for the objective.
+
+    Parameters
+    ----------
+    rows
+        To learn from; the more, the more of them a leaf holds at least.
+    feature_share
+        Of the features that each tree may look at.
+    seed
+        Of the sampling of rows and features.
+    """
+    return {
+        "num_leaves": leaves,
+        "learning_rate": learning_rate,
+        "min_child_samples": int(np.clip(rows // 300, 20, 200)),
+        "feature_fraction": feature_share,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 10.0,
+        "max_bin": 63,
+        "seed": seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "num_threads": 1,
+        "verbose": -1,
+    }
