@@ -11,6 +11,7 @@ from models.bundle import Bundle
 from models.likelihood import Vector
 from models.reasons import ReasonWriter
 from models.standing import confidence_by_age, percentile
+from serving.feature_rows import columns_of, texts_at
 from serving.tables import SCHEMA
 
 
@@ -23,10 +24,7 @@ def contract_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
     estimator, training = bundle.estimator(), bundle.training
     writer = ReasonWriter(estimator, bundle.plan().attributes)
     for batch in batches:
-        columns = {
-            name: np.asarray(batch.column(name).cast(pa.float64()).to_pandas())
-            for name in bundle.feature_names
-        }
+        columns = columns_of(batch, bundle.feature_names)
         grades = confidence_by_age(
             columns[RUNS],
             columns["contract_age_days"],
@@ -34,8 +32,7 @@ def contract_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
             was_judged=training["was_judged"],
         )
         outputs, runs = estimator.forecast(columns), columns[RUNS] == 1
-        reasons = np.full(runs.size, None, dtype=object)
-        reasons[runs] = writer.write({name: values[runs] for name, values in columns.items()})
+        of_running = {name: values[runs] for name, values in columns.items()}
         yield pa.record_batch(
             {
                 "customer_id": batch["customer_id"],
@@ -46,7 +43,7 @@ def contract_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
                 },
                 "historic_value": pa.array(columns["fees_all"], from_pandas=True),
                 "confidence": pa.array(grades, pa.string()),
-                "reasons": pa.array(reasons, pa.string()),
+                "reasons": texts_at(runs, writer.write(of_running)),
             }
         )
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.bundle import Bundle
+from serving.feature_rows import columns_of
 
 CURVES = pa.schema(
     [
@@ -31,7 +32,7 @@ def write_curves(bundle: Bundle, batches: Iterable[pa.RecordBatch], file: Path) 
     try:
         with pq.ParquetWriter(unfinished, CURVES) as writer:
             for batch in batches:
-                columns = {name: np.asarray(batch[name].cast(pa.float64()).to_pandas()) for name in names}
+                columns = columns_of(batch, names)
                 ordered = ~np.isnan(columns[presence])
                 curve = estimator.curve({name: values[ordered] for name, values in columns.items()})
                 customers = batch["customer_id"].filter(pa.array(ordered))

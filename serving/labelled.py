@@ -10,6 +10,7 @@ from models.bundle import Bundle
 from models.likelihood import Vector
 from models.reasons import ReasonWriter
 from models.standing import confidence_by_share, known_share, percentile
+from serving.feature_rows import columns_of
 
 
 def labelled_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -17,10 +18,7 @@ def labelled_scores(bundle: Bundle, batches: Iterable[pa.RecordBatch]) -> Iterat
     estimator, training = bundle.estimator(), bundle.training
     writer = ReasonWriter(estimator, bundle.plan().attributes)
     for batch in batches:
-        columns = {
-            name: np.asarray(batch.column(name).cast(pa.float64()).to_pandas())
-            for name in bundle.feature_names
-        }
+        columns = columns_of(batch, bundle.feature_names)
         grades = confidence_by_share(
             known_share(columns, training["missing"]), was_judged=training["was_judged"]
         )

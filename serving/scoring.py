@@ -22,11 +22,11 @@ from features.staging import stage
 from models.agreement import disagreement
 from models.bundle import Bundle
 from models.estimator import OUTPUTS
-from models.likelihood import Vector
 from models.reasons import ReasonWriter
 from models.standing import confidence, percentile, quantile_grid
 from serving.contracts import contract_scores
 from serving.curves_file import write_curves
+from serving.feature_rows import columns_of, numbers, numbers_at, texts_at
 from serving.labelled import labelled_scores
 from serving.run_identity import run_id
 from serving.scores_file import write_scores
@@ -178,8 +178,8 @@ class ScoringJob:
         for field in SCHEMA:  # what does not apply is null
             if field.name not in {*table.column_names, "churn_risk_percentile"}:
                 table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
-        grid = quantile_grid(_numbers(table, "churn_risk"))
-        ranks = percentile(grid, _numbers(table, "churn_risk"))
+        grid = quantile_grid(numbers(table, "churn_risk"))
+        ranks = percentile(grid, numbers(table, "churn_risk"))
         table = table.append_column("churn_risk_percentile", pa.array(ranks, from_pandas=True))
         return Scores(table.select(SCHEMA.names).cast(SCHEMA), grid)
 
@@ -194,7 +194,7 @@ class ScoringJob:
             yield from contract_scores(self.bundle, reader)
             return
         for batch in reader:
-            columns = {name: _numbers(batch, name) for name in self.bundle.feature_names}
+            columns = columns_of(batch, self.bundle.feature_names)
             ordered = ~np.isnan(columns["orders_all"])
             of_ordered = {name: values[ordered] for name, values in columns.items()}
             outputs = estimator.forecast(of_ordered)
@@ -208,29 +208,13 @@ class ScoringJob:
             yield pa.record_batch(
                 {
                     "customer_id": batch["customer_id"],
-                    **{name: _where(ordered, outputs[name]) for name in OUTPUTS if name in SCHEMA.names},
-                    "next_order_date": _dates(_where(ordered, outputs["next_order_days"]), cutoff),
+                    **{name: numbers_at(ordered, outputs[name]) for name in OUTPUTS if name in SCHEMA.names},
+                    "next_order_date": _dates(numbers_at(ordered, outputs["next_order_days"]), cutoff),
                     "historic_value": pa.array(columns["spend_all"], from_pandas=True),
                     "confidence": pa.array(grades, pa.string()),
-                    "reasons": _texts(ordered, writer.write(of_ordered)),
+                    "reasons": texts_at(ordered, writer.write(of_ordered)),
                 }
             )
-
-
-def _numbers(rows: pa.RecordBatch | pa.Table, name: str) -> Vector:
-    return np.asarray(rows.column(name).cast(pa.float64()).to_pandas())
-
-
-def _where(present: Vector, values: Vector) -> pa.Array:
-    full = np.full(len(present), np.nan)
-    full[present] = values
-    return pa.array(full, from_pandas=True)
-
-
-def _texts(present: Vector, texts: list[str]) -> pa.Array:
-    full = np.full(len(present), None, dtype=object)
-    full[present] = texts
-    return pa.array(full, pa.string())
 
 
 def _dates(days: pa.Array, cutoff: Cutoff) -> pa.Array:
