@@ -33,6 +33,11 @@ def percentile(grid: list[float] | Vector, values: Vector) -> Vector:
     return np.where(np.isnan(values), np.nan, below)
 
 
+def rank(grid: list[float] | Vector, value: float | None) -> float | None:
+    """Return the percentile of one value, as of `percentile`; null without a value, or a grid."""
+    return None if value is None or len(grid) == 0 else float(percentile(grid, np.array([value]))[0])
+
+
 def confidence(
     orders: Vector, tenure_days: Vector, *, horizon_days: int, was_judged: bool, skill: Vector
 ) -> list[str | None]:

@@ -10,7 +10,7 @@ from features.contracts import RUNS
 from models.bundle import Bundle
 from models.likelihood import Vector
 from models.reasons import ReasonWriter
-from models.standing import confidence_by_age, percentile
+from models.standing import confidence_by_age, rank
 from serving.feature_rows import columns_of, texts_at
 from serving.tables import SCHEMA
 
@@ -52,7 +52,6 @@ def contract_standing(
     forecast: Mapping[str, float | None], grid: Vector, *, horizon_days: int, was_judged: bool
 ) -> dict[str, Any]:
     """Return the percentile of a risk, and the grade of a forecast."""
-    runs, age, risk = (np.array([forecast[name]], dtype=float) for name in ("runs", "age_days", "churn_risk"))
+    runs, age = (np.array([forecast[name]], dtype=float) for name in ("runs", "age_days"))
     grades = confidence_by_age(runs, age, horizon_days=horizon_days, was_judged=was_judged)
-    rank = float(percentile(grid, risk)[0]) if grid.size else None
-    return {"churn_risk_percentile": rank, "confidence": grades[0]}
+    return {"churn_risk_percentile": rank(grid, forecast["churn_risk"]), "confidence": grades[0]}

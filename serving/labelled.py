@@ -9,7 +9,7 @@ import pyarrow as pa
 from models.bundle import Bundle
 from models.likelihood import Vector
 from models.reasons import ReasonWriter
-from models.standing import confidence_by_share, known_share, percentile
+from models.standing import confidence_by_share, known_share, rank
 from serving.feature_rows import columns_of
 
 
@@ -37,6 +37,4 @@ def labelled_standing(
 ) -> dict[str, Any]:
     """Return the percentile of a risk (null for a conversion), and the grade of a forecast."""
     grades = confidence_by_share(np.array([forecast["known_share"]], dtype=float), was_judged=was_judged)
-    has_rank = "churn_risk" in forecast and grid.size
-    rank = float(percentile(grid, np.array([forecast["churn_risk"]], dtype=float))[0]) if has_rank else None
-    return {"churn_risk_percentile": rank, "confidence": grades[0]}
+    return {"churn_risk_percentile": rank(grid, forecast.get("churn_risk")), "confidence": grades[0]}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.standing import confidence, percentile, quantile_grid
+from models.standing import confidence, percentile, quantile_grid, rank
 
 ORDERS = np.array([np.nan, 1, 2, 3, 3, 9])
 TENURE = np.array([np.nan, 500, 500, 89, 90, 90])
@@ -25,6 +25,12 @@ def test_values_that_are_no_numbers_enter_no_grid() -> None:
     assert set(quantile_grid(np.array([2, np.nan, np.inf]))) == {2.0}
     assert quantile_grid(np.array([np.nan])) == []
     assert percentile([], np.array([3.0])).tolist() == [0]
+
+
+def test_one_value_has_a_rank_where_there_are_others() -> None:
+    assert rank([1, 2, 3, 4], 2.5) == 50
+    assert rank([1, 2, 3, 4], None) is None
+    assert rank([], 2.5) is None
 
 
 @pytest.mark.parametrize(
