@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import numpy as np
-
 from features.attributes import Attribute
 from features.contract import CUSTOMERS, TABLES, Kind
 from features.instants import EPOCH, Cutoff
@@ -14,12 +12,12 @@ from features.records import Row, canonical_rows
 from models.bundle import Bundle
 from models.likelihood import Vector
 from models.live_forecaster import LiveForecaster
-from models.standing import confidence, percentile
 from models.wording import told
 from serving.contracts import contract_standing
 from serving.customer_history import ROWS, CustomerHistory
 from serving.labelled import labelled_standing
 from serving.problems import Problem, shown
+from serving.purchases import purchase_standing
 from serving.tables import LAST, SCHEMA
 
 _FORECAST = tuple(name for name in SCHEMA.names if name not in {"customer_id", *LAST})
@@ -103,19 +101,8 @@ class Predictor:
     def _standing(self, forecast: Mapping[str, float | None], grid: Vector) -> dict[str, Any]:
         if "known_share" in forecast:
             return labelled_standing(forecast, grid, was_judged=self._was_judged)
-        if "runs" in forecast:
-            return contract_standing(
-                forecast, grid, horizon_days=self._horizon_days, was_judged=self._was_judged
-            )
-        orders, tenure, risk, skill = (
-            np.array([forecast[name]], dtype=float)
-            for name in ("orders", "tenure_days", "churn_risk", "skill")
-        )
-        grades = confidence(
-            orders, tenure, horizon_days=self._horizon_days, was_judged=self._was_judged, skill=skill
-        )
-        rank = float(percentile(grid, risk)[0]) if grid.size else None
-        return {"churn_risk_percentile": rank, "confidence": grades[0]}
+        standing = contract_standing if "runs" in forecast else purchase_standing
+        return standing(forecast, grid, horizon_days=self._horizon_days, was_judged=self._was_judged)
 
     def _rows(self, history: CustomerHistory, customer_id: str) -> dict[str, list[Row]]:
         whose = {"customer_id": customer_id}

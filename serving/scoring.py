@@ -6,9 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.batch import match_refunds, put_everybody_on_spine, put_on_spine, workplace
 from features.configuration import Configuration
@@ -21,13 +19,12 @@ from features.quality import DataQuality
 from features.staging import stage
 from models.agreement import disagreement
 from models.bundle import Bundle
-from models.estimator import OUTPUTS
-from models.reasons import ReasonWriter
-from models.standing import confidence, percentile, quantile_grid
+from models.standing import percentile, quantile_grid
 from serving.contracts import contract_scores
 from serving.curves_file import write_curves
-from serving.feature_rows import columns_of, numbers, numbers_at, texts_at
+from serving.feature_rows import numbers
 from serving.labelled import labelled_scores
+from serving.purchases import purchase_scores
 from serving.run_identity import run_id
 from serving.scores_file import write_scores
 from serving.settings import ServingSettings
@@ -184,38 +181,8 @@ class ScoringJob:
         return Scores(table.select(SCHEMA.names).cast(SCHEMA), grid)
 
     def _forecast(self, reader: pa.RecordBatchReader, cutoff: Cutoff) -> Iterator[pa.RecordBatch]:
-        estimator = self.bundle.estimator()
-        training = self.bundle.training
-        writer = ReasonWriter(estimator, self.bundle.plan().attributes)
         if self._is_labelled:
-            yield from labelled_scores(self.bundle, reader)
-            return
+            return labelled_scores(self.bundle, reader)
         if self.bundle.plan().reads_contracts:
-            yield from contract_scores(self.bundle, reader)
-            return
-        for batch in reader:
-            columns = columns_of(batch, self.bundle.feature_names)
-            ordered = ~np.isnan(columns["orders_all"])
-            of_ordered = {name: values[ordered] for name, values in columns.items()}
-            outputs = estimator.forecast(of_ordered)
-            grades = confidence(
-                columns["orders_all"],
-                columns["tenure_days"],
-                horizon_days=training["horizon_days"],
-                was_judged=training["was_judged"],
-                skill=estimator.skill_.at(columns["orders_all"]),
-            )
-            yield pa.record_batch(
-                {
-                    "customer_id": batch["customer_id"],
-                    **{name: numbers_at(ordered, outputs[name]) for name in OUTPUTS if name in SCHEMA.names},
-                    "next_order_date": _dates(numbers_at(ordered, outputs["next_order_days"]), cutoff),
-                    "historic_value": pa.array(columns["spend_all"], from_pandas=True),
-                    "confidence": pa.array(grades, pa.string()),
-                    "reasons": texts_at(ordered, writer.write(of_ordered)),
-                }
-            )
-
-
-def _dates(days: pa.Array, cutoff: Cutoff) -> pa.Array:
-    return pc.add(pc.floor(days).cast(pa.int32()), cutoff.day).cast(pa.int32()).cast(pa.date32())
+            return contract_scores(self.bundle, reader)
+        return purchase_scores(self.bundle, reader, cutoff)
