@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from json import dumps
 from pathlib import Path
@@ -84,11 +84,10 @@ class Database:
             Unreadable url, no connection, locked, or a schema newer than this version or not its own.
         """
         database = cls(_parse(where), wait_seconds=wait_seconds)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(database.close)
             database._migrate()
-        except BaseException:
-            database.close()
-            raise
+            on_failure.pop_all()
         return database
 
     @property
