@@ -1,7 +1,5 @@
 """A backtest as a page: one file that opens anywhere, plots and all."""
 
-import io
-from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -16,46 +14,32 @@ from training.backtest_tables import Sheet, sheets, without_lost
 from training.evaluation import MEASURES, Evaluation
 from training.grade import TITLES
 from training.metrics import BINS
+from training.page import document, paragraph, picture, table
 from training.rolling import SEASONAL, Backtest
 from training.scoreboard import cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; padding: 0 1rem }
-body { max-width: 72rem }
-h1, h2 { font-weight: 600 } h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2.2rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px }
-.wide { overflow-x: auto }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
-th:first-child, td:first-child { text-align: left } tr.own td { font-weight: 600 }
-p.note { color: #555; font-size: 13px } .grade { font-size: 1.1rem }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem } .plots img { width: 34rem; max-width: 100% }
-"""
-
 
 def page(done: Backtest) -> str:
     """Return the page as HTML; it asks nothing of the web."""
     origins = ", ".join(f"{origin:%Y-%m-%d}" for origin in reversed(done.origins))
-    why = escape(done.grade.reason)
+    grade, model, why = (escape(text) for text in (done.grade.letter, done.model, done.grade.reason))
     how = (
         f"Every model was taught on what was known at each origin ({origins}), and judged by what came in "
         f"the {done.horizon_days} days after."
     )
     parts = [
         f"<h1>Backtest of {done.horizon_days} days, as known at {done.as_of:%Y-%m-%d}</h1>",
-        f'<p class="grade">Grade <b>{done.grade.letter}</b> of {escape(done.model)}: {why}.</p>',
-        f"<p>{how}</p>",
+        f'<p class="grade">Grade <b>{grade}</b> of {model}: {why}.</p>',
+        paragraph(how),
         _pictures(done),
         _measures("All customers", done.everybody, done.model),
         "" if done.remaining is None else _measures(without_lost(done), done.remaining, done.model),
         *(_sheet(sheet, done.model) for sheet in sheets(done)),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Backtest</title>'
-        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-    )
+    return document("Backtest", parts)
 
 
 def figures(done: Backtest) -> dict[str, Figure]:
@@ -138,13 +122,8 @@ def _draw_intervals(done: Backtest, ax: Axes) -> Axes:
 
 
 def _pictures(done: Backtest) -> str:
-    images = []
-    for name, figure in figures(done).items():
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=130)
-        text = b64encode(drawn.getvalue()).decode()
-        images.append(f'<img alt="{name.removesuffix(".png")}" src="data:image/png;base64,{text}">')
-    return f'<div class="plots">{"".join(images)}</div>'
+    drawn = (picture(name.removesuffix(".png"), figure) for name, figure in figures(done).items())
+    return f'<div class="plots">{"".join(drawn)}</div>'
 
 
 def _measures(title: str, evaluation: Evaluation, own: str) -> str:
@@ -162,10 +141,5 @@ def _measures(title: str, evaluation: Evaluation, own: str) -> str:
 
 
 def _sheet(sheet: Sheet, own: str) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in sheet.columns)
-    lines = [(row[0] == own, "".join(f"<td>{escape(text)}</td>" for text in row)) for row in sheet.rows]
-    body = "".join(f'<tr class="own">{line}</tr>' if mine else f"<tr>{line}</tr>" for mine, line in lines)
-    return (
-        f'<h2>{escape(sheet.title)}</h2><div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-        f'<p class="note">{escape(sheet.note)}</p>'
-    )
+    shown = table(sheet.columns, sheet.rows, own=own)
+    return f"<section><h2>{escape(sheet.title)}</h2>{shown}{paragraph(sheet.note, kind='note')}</section>"

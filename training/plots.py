@@ -15,15 +15,16 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from models.likelihood import Vector
 from training import metrics
 
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6E6E6E"
+BLUE, VERMILION, GREEN, PINK, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+GREY = "#6E6E6E"
 NORMAL_95 = 1.96
 SHOWN = 15
 SERIES = (
     (BLUE, "o"),
     (VERMILION, "s"),
-    ("#009E73", "^"),
-    ("#CC79A7", "D"),
-    ("#E69F00", "v"),
+    (GREEN, "^"),
+    (PINK, "D"),
+    (AMBER, "v"),
     (GREY, "x"),
 )
 
