@@ -14,10 +14,10 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from models.likelihood import Vector
 from training import metrics
+from training.intervals import wilson
 
 BLUE, VERMILION, GREEN, PINK, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 GREY = "#6E6E6E"
-NORMAL_95 = 1.96
 SHOWN = 15
 SERIES = (
     (BLUE, "o"),
@@ -45,7 +45,7 @@ def calibration(churned: Vector, risk: Vector, *, ax: Axes | None = None) -> Axe
     filled = rows > 0
     rows = rows[filled]
     predicted, actual = (bins.totals(column)[filled] / rows for column in (risk, churned))
-    low, high = _wilson(actual, rows)
+    low, high = wilson(actual, rows)
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfect")
     ax.errorbar(
         predicted,
@@ -177,13 +177,6 @@ def finish(ax: Axes, *, legend: Literal["lower right", "upper left", "upper righ
     if legend:
         ax.legend(loc=legend, frameon=False)
     return ax
-
-
-def _wilson(share: Vector, rows: Vector) -> tuple[Vector, Vector]:
-    spread = NORMAL_95**2 / rows
-    centre = (share + spread / 2) / (1 + spread)
-    half = np.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)
-    return centre - half, centre + half
 
 
 def _thousands(number: float, _: int | None) -> str:
