@@ -1,6 +1,5 @@
 """The store: published runs, each whole or not at all, and what they say about a customer."""
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -11,8 +10,9 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from pyarrow import csv
 
+from serving import standings
+from serving.bulk import append
 from serving.database import Database
 from serving.tables import COLUMNS, RUNS, SCHEMA, SCORES
 
@@ -145,8 +145,28 @@ class Store:
             raise LookupError(f"run '{run_id}' has no scores in the store: never published, or pruned")
         return self._from(chunk, run.run_key, run.customers)
 
+    def standing(self, *, before: datetime) -> pa.Table:
+        """Read where each customer stood just before a time; see `serving.standings.in_force`."""
+        with self._database.reading() as connection:
+            return standings.in_force(connection, before=before)
+
+    def periods(self, *, kind: str) -> pa.Table:
+        """Read how long everybody was in each tier (``value_tier``) or stage (``lifecycle_stage``)."""
+        with self._database.reading() as connection:
+            return standings.periods(connection, kind=kind)
+
+    def customer_periods(self, customer_id: str) -> pa.Table:
+        """Read the tiers and stages that a customer was in, oldest first by kind."""
+        with self._database.reading() as connection:
+            return standings.customer_periods(connection, customer_id)
+
     def publish(
-        self, run: Run, scores: Iterable[pa.RecordBatch | pa.Table], *, facts: Mapping[str, Any]
+        self,
+        run: Run,
+        scores: Iterable[pa.RecordBatch | pa.Table],
+        *,
+        facts: Mapping[str, Any],
+        moves: pa.Table | None = None,
     ) -> None:
         """Publish a run whole, or, on any error, not at all; leave a run published before as it is.
 
@@ -157,9 +177,13 @@ class Store:
             stand beside them and are not stored again.
         facts
             What was computed once for the whole run, such as the grid of its percentiles; JSON values.
+        moves
+            Who begins a period of standing, with the columns of `serving.standings.MOVES`; nobody without.
 
         Raises
         ------
+        StoreError
+            Another run was published since the moves were made.
         ValueError
             The number of rows is not ``run.customers``, a column is missing or unknown, or a number is
             not finite (what does not apply is null).
@@ -169,10 +193,11 @@ class Store:
                 return
             row = asdict(run) | {"published_at": datetime.now(UTC), "facts": dict(facts)}
             key = connection.execute(sa.insert(RUNS).values(row).returning(RUNS.c.run_key)).scalar_one()
-            write = _insert if self._database.is_sqlite else _copy
-            rows = write(connection, _keyed(scores, key))
+            rows = append(connection, SCORES, _keyed(scores, key))
             if rows != run.customers:
                 raise ValueError(f"run '{run.run_id}': {rows} rows of scores for {run.customers} customers")
+            if moves is not None:
+                standings.move(connection, moves, key=key, as_of=run.as_of, preceding=run.preceding)
 
     def prune(self, *, keep: int) -> None:
         """Remove the scores of all runs but the latest ones.
@@ -232,33 +257,3 @@ def _check_finite(batch: pa.RecordBatch) -> None:
     for name, column in zip(SCHEMA.names, batch.columns, strict=True):
         if pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False:
             raise ValueError(f"column '{name}' of the scores holds a number that is not finite")
-
-
-def _insert(connection: sa.Connection, batches: Iterator[pa.RecordBatch]) -> int:
-    names = SCORES.columns.keys()
-    statement = f"INSERT INTO scores ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-    cursor = connection.connection.cursor()
-    rows = 0
-    for batch in batches:
-        cursor.executemany(statement, list(zip(*map(_plain, batch.columns), strict=True)))
-        rows += batch.num_rows
-    return rows
-
-
-def _plain(column: pa.Array) -> list[Any]:
-    """Return values as SQLite holds them: days as ISO text."""
-    is_day = pa.types.is_date(column.type)
-    return list((column.cast(pa.string()) if is_day else column).to_pylist())
-
-
-def _copy(connection: sa.Connection, batches: Iterator[pa.RecordBatch]) -> int:
-    statement = f"COPY scores ({', '.join(SCORES.columns.keys())}) FROM STDIN (FORMAT csv)"
-    rows = 0
-    with connection.connection.cursor().copy(statement) as copy:
-        for batch in batches:
-            text = io.BytesIO()
-            csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
-            copy.write(text.getbuffer())
-            rows += batch.num_rows
-    connection.exec_driver_sql("ANALYZE scores")  # or the planner scans the table until it is analysed
-    return rows

@@ -1,10 +1,16 @@
-"""The tables of the store: runs, and one row per customer of each."""
+"""The tables of the store: runs, one row per customer of each, and how long each standing lasted."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+
+ISO = "%Y-%m-%dT%H:%M:%S+00:00"
+"""How times in UTC are written as text; of microseconds, for which Arrow's ``%S`` gives six decimals."""
+
+_parsed = lru_cache(maxsize=4096)(datetime.fromisoformat)
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -30,10 +36,12 @@ class Instant(sa.types.TypeDecorator[datetime]):
         """Read in UTC."""
         if value is None:
             return None
-        return (datetime.fromisoformat(value) if dialect.name == "sqlite" else value).astimezone(UTC)
+        return (_parsed(value) if dialect.name == "sqlite" else value).astimezone(UTC)
 
 
 METADATA = sa.MetaData()
+# PostgreSQL orders by bytes then, like SQLite.
+_BY_BYTES = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 RUNS = sa.Table(
     "runs",
     METADATA,
@@ -55,8 +63,7 @@ SCORES = sa.Table(
     "scores",
     METADATA,
     sa.Column("run_key", sa.Integer, primary_key=True, autoincrement=False),
-    # PostgreSQL orders by bytes then, like SQLite.
-    sa.Column("customer_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), primary_key=True),
+    sa.Column("customer_id", _BY_BYTES, primary_key=True),
     sa.Column("churn_risk", sa.Double),
     sa.Column("churn_risk_percentile", sa.Double),
     sa.Column("expected_orders", sa.Double),
@@ -67,14 +74,51 @@ SCORES = sa.Table(
     sa.Column("historic_value", sa.Double),
     sa.Column("next_order_date", sa.Date),
     sa.Column("potential_score", sa.Double),
+    sa.Column("value_tier", sa.Text),
+    sa.Column("loyalty_tier", sa.Text),
+    sa.Column("lifecycle_stage", sa.Text),
+    sa.Column("is_base_customer", sa.Boolean),
+    sa.Column("need", sa.Text),
+    sa.Column("main_category", sa.Text),
+    sa.Column("frequency_band", sa.Text),
+    sa.Column("monetary_band", sa.Text),
+    sa.Column("previous_value_tier", sa.Text),
+    sa.Column("tier_changed_at", Instant),
+    sa.Column("transition_reason", sa.Text),  # as of models.moves; put into words where it is read
     sa.Column("confidence", sa.Text),
     sa.Column("reasons", sa.Text),  # as of models.reasons; put into words where they are read
     sqlite_with_rowid=False,
 )
-_TYPES = {sa.Double: pa.float64(), sa.Date: pa.date32(), sa.Text: pa.string()}
-SCHEMA = pa.schema(
-    [(column.name, _TYPES[type(column.type)]) for column in SCORES.columns if column.name != "run_key"]
+STANDINGS = sa.Table(
+    "standings",
+    METADATA,
+    sa.Column("customer_id", _BY_BYTES, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("started_at", Instant, primary_key=True),
+    sa.Column("ended_at", Instant),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("previous", sa.Text),
+    sa.Column("run_key", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text),  # as of models.moves
+    sqlite_with_rowid=False,
 )
+_TYPES = {
+    sa.Text: pa.string(),
+    sa.Double: pa.float64(),
+    sa.Boolean: pa.bool_(),
+    sa.Integer: pa.int32(),
+    sa.Date: pa.date32(),
+    Instant: pa.timestamp("us", "UTC"),
+}
+
+
+def arrow_schema(table: sa.Table, *, without: tuple[str, ...] = ()) -> pa.Schema:
+    """Return the columns of a table as Arrow types, in order."""
+    columns = [column for column in table.columns if column.name not in without]
+    return pa.schema([(column.name, _TYPES[type(column.type)]) for column in columns])
+
+
+SCHEMA = arrow_schema(SCORES, without=("run_key",))
 """The columns of a run's scores, in order; those common to the whole run stand in `Run`."""
 LAST = ("confidence", "reasons")
 

@@ -42,14 +42,15 @@ def a_run(day: int) -> Run:
 
 def parts() -> Iterator[pa.Table]:
     for part in range(PARTS):
-        numbers = dict.fromkeys(SCHEMA.names, [0.1] * PART_ROWS)
-        others = {
+        unknown = {field.name: pa.nulls(PART_ROWS, field.type) for field in SCHEMA}
+        known = {
             "customer_id": [f"{part}-{row}" for row in range(PART_ROWS)],
+            "churn_risk": [0.1] * PART_ROWS,
             "next_order_date": [date(2024, 3, 5)] * PART_ROWS,
-            "confidence": ["A"] * PART_ROWS,
-            "reasons": [None] * PART_ROWS,
+            "is_base_customer": [True] * PART_ROWS,
+            "tier_changed_at": [datetime(2024, 3, 1, tzinfo=UTC)] * PART_ROWS,
         }
-        yield pa.table(numbers | others)
+        yield pa.table(unknown | known)
 
 
 def publish(store: Store, day: int) -> None:
