@@ -1,0 +1,212 @@
+"""How far customers come: from prospect to first order, repeat, established, lapsing, lost and won back."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import duckdb
+import pandas as pd
+
+from features.batch import SPINE
+from features.contract import CUSTOMERS, FEEDBACK, INTERACTIONS
+from features.instants import Cutoff
+from features.parsing import local_day
+from training.intervals import wilson
+from training.order_calendar import CALENDAR
+
+Period = Literal["month", "quarter"]
+MONTHS_AT_MOST = 730
+"""Days of history up to which cohorts are those of a month, beyond it of a quarter."""
+REPEAT = 2
+"""The number of the order that makes a customer a repeat customer."""
+EVERYBODY = "all"
+"""The name of all cohorts together."""
+STEPS = (
+    ("prospect", "first_order"),
+    ("first_order", "repeat"),
+    ("repeat", "established"),
+    ("established", "lapsing"),
+    ("lapsing", "lost"),
+    ("lost", "won_back"),
+)
+
+
+def cohort_period(connection: duckdb.DuckDBPyConnection, *, cutoff: Cutoff) -> Period:
+    """Choose how long a cohort is: a month up to two years of history, a quarter beyond.
+
+    Parameters
+    ----------
+    connection
+        With the order calendar at the cutoff.
+    """
+    first = connection.execute(f"SELECT min(day) FROM {CALENDAR}").fetchall()[0][0]
+    return "month" if first is None or cutoff.day - first <= MONTHS_AT_MOST else "quarter"
+
+
+def stage_rates(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    cutoff: Cutoff,
+    lapsing_days: float,
+    lost_days: float,
+    established_orders: int = 3,
+    time_zone: str = "UTC",
+) -> pd.DataFrame:
+    """Tell by cohort which share of those who reached a stage reached the next in time.
+
+    In time is within `lost_days`, and from lapsing to lost the days between the two. Only customers count
+    who were seen for all of that time, so that young cohorts are compared fairly with old ones. Who had an
+    order before records begin is taken for new: the first cohorts hold old customers.
+
+    Parameters
+    ----------
+    connection
+        With the staged tables, and the order calendar and everybody's spine at the cutoff.
+    lapsing_days, lost_days
+        The silences that a customer who lapses, or is lost, has outlasted.
+    established_orders
+        From how many orders a customer is established.
+    time_zone
+        Of the project's calendar days.
+
+    Returns
+    -------
+    One row per step and cohort, steps in the order of `STEPS`, cohorts oldest first and all of them
+    together (``all``) last: ``stage``, ``next_stage``, ``cohort`` (of the first order, for prospects of the
+    first contact: 2024-03 or 2024-Q1), ``customers`` who reached the stage, ``reached`` the next,
+    ``share``, and its 95% interval ``low`` to ``high`` (Wilson 1927). A prospect is known by an
+    interaction, feedback or a date of joining on a day before the first order.
+    """
+    steps = [
+        *_from_prospect(connection, cutoff, lost_days, time_zone),
+        *_from_orders(lapsing_days, lost_days, established_orders),
+    ]
+    period = cohort_period(connection, cutoff=cutoff)
+    rows = connection.execute(
+        f"""
+WITH gaps AS (
+    SELECT customer_id, day, lead(day) OVER turn AS next_day,
+        coalesce(next_day, {cutoff.day}) - day AS silence,
+        row_number() OVER turn AS number, min(day) OVER (PARTITION BY customer_id) AS first_day
+    FROM {CALENDAR} WINDOW turn AS (PARTITION BY customer_id ORDER BY day)
+), steps(step, cohort_day, day, next_day, within) AS ({" UNION ALL ".join(steps)})
+SELECT step, {_label("cohort_day", period)} AS cohort, count(*) AS customers,
+    count(*) FILTER (next_day <= day + within) AS reached
+FROM steps WHERE day + within < {cutoff.day} GROUP BY GROUPING SETS ((step, cohort), (step))
+ORDER BY step, cohort NULLS LAST"""
+    ).df()
+    names = pd.DataFrame(STEPS, columns=["stage", "next_stage"]).iloc[rows.pop("step")]
+    rows["cohort"] = rows["cohort"].fillna(EVERYBODY)
+    return pd.concat([names.reset_index(drop=True), _with_share(rows, "reached")], axis=1)
+
+
+def retention(connection: duckdb.DuckDBPyConnection, *, cutoff: Cutoff) -> pd.DataFrame:
+    """Tell which share of each cohort ordered in each month or quarter after that of its first order.
+
+    Parameters
+    ----------
+    connection
+        With the order calendar at the cutoff.
+
+    Returns
+    -------
+    One row per cohort (oldest first) and period that was over at the cutoff: ``cohort``; ``periods`` after
+    it, from 1; ``customers`` of the cohort; how many ``ordered``, their ``share``, and its 95% interval
+    ``low`` to ``high`` (Wilson 1927). The first cohort holds those who had ordered before records begin.
+    """
+    period = cohort_period(connection, cutoff=cutoff)
+    now = _number(str(cutoff.day), period)
+    rows = connection.execute(
+        f"""
+WITH active AS (SELECT DISTINCT customer_id, {_number("day", period)} AS number FROM {CALENDAR}),
+born AS (SELECT customer_id, min(number) AS first FROM active GROUP BY customer_id),
+cohorts AS (SELECT first, count(*) AS customers FROM born GROUP BY first),
+cells AS (
+    SELECT first, customers, unnest(generate_series(1, {now} - 1 - first)) AS periods FROM cohorts
+), counts AS (
+    SELECT first, number - first AS periods, count(*) AS ordered
+    FROM active JOIN born USING (customer_id) GROUP BY ALL
+)
+SELECT {_label_of_number("first", period)} AS cohort, periods, customers, coalesce(ordered, 0) AS ordered
+FROM cells LEFT JOIN counts USING (first, periods) ORDER BY first, periods"""
+    ).df()
+    return _with_share(rows, "ordered")
+
+
+def _from_prospect(
+    connection: duckdb.DuckDBPyConnection, cutoff: Cutoff, lost_days: float, time_zone: str
+) -> Iterator[str]:
+    """Select who was known before the first order, since when, and the day of that order."""
+    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    contacts = [
+        f"SELECT customer_id, day FROM {table.name} "
+        f"WHERE occurred_at < {cutoff.micros} AND ingested_at <= {cutoff.micros}"
+        for table in (INTERACTIONS, FEEDBACK)
+        if table.name in tables
+    ]
+    if CUSTOMERS.name in tables:
+        contacts.append(
+            f"SELECT customer_id, {local_day('joined_at', time_zone)} FROM {CUSTOMERS.name} "
+            f"WHERE joined_at < {cutoff.micros}"
+        )
+    if contacts:
+        yield (
+            f"SELECT 0, first_contact, first_contact, first_order, {lost_days} FROM "
+            f"(SELECT customer_id, min(day) AS first_contact FROM ({' UNION ALL '.join(contacts)}) "
+            f"JOIN {SPINE} USING (customer_id) GROUP BY customer_id) LEFT JOIN "
+            f"(SELECT customer_id, min(day) AS first_order FROM {CALENDAR} GROUP BY customer_id) "
+            "USING (customer_id) WHERE first_order IS NULL OR first_order > first_contact"
+        )
+
+
+def _from_orders(lapsing_days: float, lost_days: float, established_orders: int) -> Iterator[str]:
+    """Select by step the day of the first order, of reaching the stage and the next, and the days for it."""
+    lapsed, lost = f"silence > {lapsing_days}", f"silence > {lost_days}"
+    established = f"number = {established_orders}"
+    yield f"SELECT 1, first_day, day, next_day, {lost_days}::DOUBLE FROM gaps WHERE number = 1"
+    if established_orders > REPEAT:
+        yield _between("2", f"number = {REPEAT}", "day", established, "day", lost_days)
+    lapses = f"number >= {established_orders} AND {lapsed}"
+    yield _between("3", established, "day", lapses, f"day + {lapsing_days} + 1", lost_days)
+    between = lost_days - lapsing_days
+    yield (
+        f"SELECT 4, any_value(first_day), min(day) + {lapsing_days} + 1, "
+        f"CASE WHEN arg_min(silence, day) > {lost_days} THEN min(day) + {lost_days} + 1 END, "
+        f"{between} FROM gaps WHERE {lapsed} GROUP BY customer_id"
+    )
+    yield (
+        f"SELECT 5, any_value(first_day), min(day) + {lost_days} + 1, min(next_day), {lost_days} "
+        f"FROM gaps WHERE {lost} GROUP BY customer_id"
+    )
+
+
+def _between(step: str, stage: str, day: str, next_stage: str, next_day: str, within: float) -> str:
+    reached = f"min({day}) FILTER ({stage})"
+    return (
+        f"SELECT {step}, any_value(first_day), {reached}, min({next_day}) FILTER ({next_stage}), {within} "
+        f"FROM gaps GROUP BY customer_id HAVING {reached} IS NOT NULL"
+    )
+
+
+def _with_share(rows: pd.DataFrame, counted: str) -> pd.DataFrame:
+    share = rows[counted] / rows["customers"]
+    low, high = wilson(share.to_numpy(float), rows["customers"].to_numpy(float))
+    return rows.assign(share=share, low=low, high=high)
+
+
+def _date(day: str) -> str:
+    return f"(DATE '1970-01-01' + ({day})::INTEGER)"
+
+
+def _number(day: str, period: Period) -> str:
+    """Count the months or quarters of a day from the year 0."""
+    return f"(year({_date(day)}) * {12 if period == 'month' else 4} + {period}({_date(day)}) - 1)"
+
+
+def _label(day: str, period: Period) -> str:
+    return _label_of_number(_number(day, period), period)
+
+
+def _label_of_number(number: str, period: Period) -> str:
+    if period == "month":
+        return f"printf('%04d-%02d', {number} // 12, {number} % 12 + 1)"
+    return f"printf('%04d-Q%d', {number} // 4, {number} % 4 + 1)"
