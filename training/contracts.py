@@ -10,7 +10,6 @@ from sklearn.base import clone
 
 from features.batch import end_of_contracts, workplace
 from features.configuration import Configuration
-from features.coverage import lacking
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import EPOCH, Cutoff
@@ -18,7 +17,6 @@ from features.own_sources import read_own
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
-from models.agreement import disagreement
 from models.bundle import Bundle
 from models.contract_baselines import LifeTable, OverallHazard, ShiftedBetaGeometric
 from models.contract_estimator import ContractEstimator
@@ -28,7 +26,7 @@ from models.estimator import CALENDAR
 from models.standing import quantile_grid
 from training.contract_history import ContractHistory
 from training.evaluation import Evaluation, evaluate
-from training.gate import Verdict, decide
+from training.gate import SO_FAR, judge, unfit
 from training.golden import with_golden_contracts
 from training.grade import grade_of
 from training.holdout import Progress, held_out_origins
@@ -37,7 +35,7 @@ from training.registration import Result, Training, register
 from training.registry import Registry
 
 SEED = 0
-HAZARD, SO_FAR = "contract hazard", "the champion"
+HAZARD = "contract hazard"
 ABOUT_ENDS = ("auc", "log_loss", "calibration_error")
 """What can be measured where there are no fees."""
 
@@ -159,12 +157,16 @@ def train_contracts(
         stage(configuration, connection)
         lesson = _lesson(configuration, connection, as_of)
         lesson.check()
-        unfit = None if champion is None else _unfit(champion, configuration, connection)
-        rival = None if unfit else champion
+        why_unfit = unfit(champion, configuration, connection)
+        rival = None if why_unfit else champion
         held_out = lesson.held_out(rival, progress)
-        verdict = _verdict(held_out, rival, lesson)
-        if unfit:
-            verdict = replace(verdict, reason=f"the champion so far {unfit}; {verdict.reason}")
+        verdict = judge(
+            held_out,
+            HAZARD,
+            has_rival=rival is not None,
+            as_of=lesson.as_of,
+            horizon_days=lesson.settings.horizon_days,
+        ).after(why_unfit)
         progress(f"teaching {verdict.name} on everything known")
         estimator, facts = lesson.taught(verdict.name)
         plan = lesson.history.plan
@@ -228,28 +230,6 @@ def _lesson(
             f"contracts are known for less than two months before {as_of:%Y-%m-%d}; give a later --as-of"
         )
     return ContractLesson(history, settings, as_of)
-
-
-def _unfit(
-    champion: Bundle, configuration: Configuration, connection: duckdb.DuckDBPyConnection
-) -> str | None:
-    """Tell why the champion so far can score these data no more, and so is no rival."""
-    told = disagreement(champion, configuration)
-    if told:
-        return told
-    lacks = lacking(connection, champion.plan())
-    return f"needs {lacks}" if lacks else None
-
-
-def _verdict(held_out: pd.DataFrame, champion: Bundle | None, lesson: ContractLesson) -> Verdict:
-    if held_out.empty:
-        reason = (
-            f"the history before {lesson.as_of:%Y-%m-%d} is too short to hold out a horizon of "
-            f"{lesson.settings.horizon_days} days; {HAZARD} is taken unjudged"
-        )
-        return Verdict(HAZARD, "champion" if champion is None else "challenger", reason, ())
-    first = decide(held_out[held_out["model"] != SO_FAR], HAZARD, None)
-    return first if champion is None else decide(held_out, first.name, SO_FAR)
 
 
 def _evaluated(held_out: pd.DataFrame) -> Evaluation | None:

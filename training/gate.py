@@ -1,14 +1,22 @@
 """Which model serves: the champion stays until another is better beyond chance."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, Self
 
+import duckdb
 import numpy as np
 import pandas as pd
 
+from features.configuration import Configuration
+from features.coverage import lacking
+from models.agreement import disagreement
+from models.bundle import Bundle
 from training.evaluation import Gain, paired_gain
 from training.panel import Panel
 
+SO_FAR = "the champion"
+"""The name of the champion so far among the models that are judged."""
 TITLES = {"log_loss": "log loss", "tweedie_deviance": "Tweedie deviance", "gini": "Gini"}
 
 
@@ -32,6 +40,62 @@ class Verdict:
     alias: Literal["champion", "challenger"]
     reason: str
     gains: tuple[Gain, ...]
+
+    @classmethod
+    def unjudged(cls, name: str, reason: str, *, has_rival: bool) -> Self:
+        """Take a model where nothing can be held out: it is champion only where no other is."""
+        return cls(name, "challenger" if has_rival else "champion", reason, ())
+
+    def after(self, why_unfit: str | None) -> Self:
+        """Tell first why the champion so far was no rival, as of `unfit`, if it was none."""
+        if why_unfit is None:
+            return self
+        return replace(self, reason=f"the champion so far {why_unfit}; {self.reason}")
+
+
+def unfit(
+    champion: Bundle | None,
+    configuration: Configuration,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    outcome: str | None = None,
+) -> str | None:
+    """Tell why the champion so far says nothing of staged data, and so is no rival; null where it may be one.
+
+    Parameters
+    ----------
+    outcome
+        What the labels of the data tell, in the labelled setting.
+    """
+    if champion is None:
+        return None
+    told = disagreement(champion, configuration)
+    if told:
+        return told
+    if champion.training.get("outcome") != outcome:
+        return f"was trained for another outcome, {champion.training['outcome']}"
+    lacks = lacking(connection, champion.plan())
+    return f"needs {lacks}" if lacks else None
+
+
+def judge(
+    held_out: pd.DataFrame, candidate: str, *, has_rival: bool, as_of: datetime, horizon_days: int
+) -> Verdict:
+    """Decide which of the models that were held out serves, the candidate where none could be.
+
+    Parameters
+    ----------
+    held_out
+        As in `decide`, with `SO_FAR` if the champion so far is a rival; empty where the history is too short.
+    """
+    if held_out.empty:
+        reason = (
+            f"the history before {as_of:%Y-%m-%d} is too short to hold out a horizon of {horizon_days} days; "
+            f"{candidate} is taken unjudged"
+        )
+        return Verdict.unjudged(candidate, reason, has_rival=has_rival)
+    first = decide(held_out[held_out["model"] != SO_FAR], candidate, None)
+    return decide(held_out, first.name, SO_FAR) if has_rival else first
 
 
 def decide(frame: pd.DataFrame, candidate: str, champion: str | None, *, seed: int = 0) -> Verdict:

@@ -11,20 +11,18 @@ from threadpoolctl import threadpool_limits
 from features.batch import put_on_spine, workplace
 from features.configuration import Configuration
 from features.contract import CUSTOMERS, Kind
-from features.coverage import lacking
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
 from features.plan import FeaturePlan
 from features.sources import CustomersSource, read_sources
 from features.staging import stage
 from features.survey import plan_attributes
-from models.agreement import disagreement
 from models.bundle import Bundle, as_json
 from models.labelled_forecaster import LabelledForecaster
 from models.standing import quantile_grid
 from training.cross_validation import Split, baselines, out_of_fold, splits
 from training.evaluation import Evaluation, evaluate, paired_gain
-from training.gate import Verdict, decide
+from training.gate import SO_FAR, Verdict, decide, unfit
 from training.golden import with_golden_customers
 from training.grade import grade_of
 from training.holdout import Progress
@@ -35,7 +33,7 @@ from training.registration import Result, Training, register
 from training.registry import Registry
 
 SEED = 0
-MODEL, SO_FAR = "blend", "the champion"
+MODEL = "blend"
 MEASURED = ("auc", "log_loss", "calibration_error")
 """There is no value to measure."""
 MOST_ROWS = 200_000
@@ -119,14 +117,12 @@ def train_labelled(
         check_single_features(frame, lesson.came.to_numpy(dtype=float), allowed=allowed)
         made = splits(lesson.came.to_numpy(), seed=SEED)
         judged = [_held_out(recipe, frame, lesson.came, made, progress)]
-        unfit = None if champion is None else _unfit(champion, configuration, lesson)
-        rival = None if unfit else champion
+        why_unfit = unfit(champion, configuration, connection, outcome=outcome.described)
+        rival = None if why_unfit else champion
         if rival is not None and made:
             judged.append(_again(rival, recipe, lesson, judged[0], made, progress))
     held_out = pd.concat(judged, ignore_index=True)
-    verdict = _verdict(held_out, rival, len(lesson.came))
-    if unfit:
-        verdict = replace(verdict, reason=f"the champion so far {unfit}; {verdict.reason}")
+    verdict = _verdict(held_out, rival, len(lesson.came)).after(why_unfit)
     progress("teaching on everybody")
     recipe.fit(frame, lesson.came.to_frame("came"))
     facts = _facts(configuration, lesson, recipe, frame, as_of) | {
@@ -211,7 +207,7 @@ def _evaluated(held_out: pd.DataFrame) -> Evaluation | None:
 def _verdict(held_out: pd.DataFrame, champion: Bundle | None, customers: int) -> Verdict:
     if held_out.empty:
         reason = "one of the two outcomes is too rare to hold anything out; it stands unjudged"
-        return Verdict(MODEL, "champion" if champion is None else "challenger", reason, ())
+        return Verdict.unjudged(MODEL, reason, has_rival=champion is not None)
     if champion is None:
         return _first(held_out)
     verdict = decide(held_out, MODEL, SO_FAR)
@@ -278,14 +274,3 @@ def _doubts(recipe: LabelledForecaster) -> list[str]:
     if recipe.weights_:
         return []
     return ["no column tells who has the outcome: everybody gets the base rate"]
-
-
-def _unfit(champion: Bundle, configuration: Configuration, lesson: LabelledLesson) -> str | None:
-    """Tell why the champion so far says nothing of these data, and so is no rival."""
-    told = disagreement(champion, configuration)
-    if told:
-        return told
-    if champion.training["outcome"] != lesson.outcome.described:
-        return f"was trained for another outcome, {champion.training['outcome']}"
-    lacks = lacking(lesson.connection, champion.plan())
-    return f"needs {lacks}" if lacks else None

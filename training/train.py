@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -12,7 +12,6 @@ import pandas as pd
 
 from features.batch import end_of_data, workplace
 from features.configuration import Configuration
-from features.coverage import lacking
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
@@ -21,7 +20,6 @@ from features.own_sources import read_own
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
-from models.agreement import disagreement
 from models.bundle import Bundle
 from models.curve import knots
 from models.estimator import CALENDAR, ForecastEstimator
@@ -30,7 +28,7 @@ from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
 from training import contracts, labelled
 from training.evaluation import evaluate
-from training.gate import Verdict, decide
+from training.gate import SO_FAR, judge, unfit
 from training.golden import with_golden_histories
 from training.grade import grade_of
 from training.history import History
@@ -42,7 +40,6 @@ from training.registry import CHAMPION, Registry
 from training.tuning import tune
 
 SEED = 0
-SO_FAR = "the champion"
 
 
 @dataclass(frozen=True)
@@ -163,12 +160,16 @@ def train(
         progress("looking whether a feature knows the future")
         lesson.check()
         lesson = lesson.tuned(progress)
-        unfit = None if champion is None else _unfit(champion, configuration, connection)
-        rival = None if unfit else champion
+        why_unfit = unfit(champion, configuration, connection)
+        rival = None if why_unfit else champion
         held_out = lesson.held_out(rival, progress)
-        verdict = _verdict(held_out, rival, lesson)
-        if unfit:
-            verdict = replace(verdict, reason=f"the champion so far {unfit}; {verdict.reason}")
+        verdict = judge(
+            held_out,
+            TREES,
+            has_rival=rival is not None,
+            as_of=lesson.as_of,
+            horizon_days=lesson.settings.horizon_days,
+        ).after(why_unfit)
         progress(f"teaching {verdict.name} on everything known")
         estimator, facts, present = lesson.taught(verdict.name)
         plan = lesson.history.plan
@@ -218,12 +219,6 @@ def _champion(registry: Registry) -> Bundle | None:
     return Bundle.read(registry.fetch(served[0].version)) if served else None
 
 
-def _unfit(champion: Bundle, configuration: Configuration, connection: Any) -> str | None:  # noqa: ANN401
-    """Tell why the champion so far can score these data no more, and so is no rival."""
-    lacks = lacking(connection, champion.plan())
-    return f"needs {lacks}" if lacks else disagreement(champion, configuration)
-
-
 def lesson_of(
     configuration: Configuration,
     connection: Any,  # noqa: ANN401
@@ -257,17 +252,3 @@ def lesson_of(
     if history.snapshot(as_of, share=history.crowd(as_of)).empty:
         raise InputError(f"nobody ordered before {as_of:%Y-%m-%d %H:%M} UTC; give a later --as-of")
     return Lesson(history, settings, as_of)
-
-
-def _verdict(held_out: pd.DataFrame, champion: Bundle | None, lesson: Lesson) -> Verdict:
-    if held_out.empty:
-        alias: Literal["champion", "challenger"] = "champion" if champion is None else "challenger"
-        reason = (
-            f"the history before {lesson.as_of:%Y-%m-%d} is too short to hold out a horizon of "
-            f"{lesson.settings.horizon_days} days; {TREES} is taken unjudged"
-        )
-        return Verdict(TREES, alias, reason, ())
-    first = decide(held_out[held_out["model"] != SO_FAR], TREES, None)
-    if champion is None:
-        return first
-    return decide(held_out, first.name, SO_FAR)

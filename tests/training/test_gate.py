@@ -1,7 +1,10 @@
+from datetime import UTC, datetime
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
-from training.gate import decide
+from training.gate import SO_FAR, Verdict, decide, judge
 
 CUSTOMERS = 400
 DRAW = np.random.default_rng(11)
@@ -41,6 +44,29 @@ def test_the_first_champion_may_be_a_baseline_and_the_reason_says_so() -> None:
     verdict = decide(pd.concat([GOOD, FAIR]), "old", None)
     assert (verdict.name, verdict.alias) == ("new", "champion")
     assert "although it is a baseline; old has" in verdict.reason
+
+
+def test_nothing_held_out_makes_a_champion_only_where_there_is_none() -> None:
+    unjudged = partial(judge, pd.DataFrame(), "new", as_of=datetime(2024, 3, 1, tzinfo=UTC), horizon_days=90)
+    assert unjudged(has_rival=False).alias == "champion"
+    assert unjudged(has_rival=True).alias == "challenger"
+    assert unjudged(has_rival=True).reason == (
+        "the history before 2024-03-01 is too short to hold out a horizon of 90 days; new is taken unjudged"
+    )
+
+
+def test_the_best_of_what_was_tried_is_held_against_the_champion_so_far() -> None:
+    frame = pd.concat([FAIR.assign(model="trees"), GOOD, FAIR.assign(model=SO_FAR)])
+    at = datetime(2024, 3, 1, tzinfo=UTC)
+    verdict = judge(frame, "trees", has_rival=True, as_of=at, horizon_days=90)
+    assert (verdict.name, verdict.alias) == ("new", "champion")
+    assert {gain.rival for gain in verdict.gains} == {SO_FAR}
+
+
+def test_why_the_champion_was_no_rival_stands_first() -> None:
+    verdict = Verdict("new", "champion", "it is alone", ())
+    assert verdict.after(None) == verdict
+    assert verdict.after("needs glue").reason == "the champion so far needs glue; it is alone"
 
 
 def test_a_candidate_alone_becomes_the_first_champion() -> None:
