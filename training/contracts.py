@@ -13,7 +13,6 @@ from features.configuration import Configuration
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import EPOCH, Cutoff
-from features.own_sources import read_own
 from features.sources import read_sources
 from features.staging import stage
 from features.survey import plan_features
@@ -210,8 +209,6 @@ def _lesson(
         raise InputError(
             "forecast.value = 'margin' is about orders; fees have no costs, so set it to 'revenue'"
         )
-    if read_own(configuration):
-        raise InputError("your own features read orders, which forecast no contracts; take [features] out")
     time_zone = configuration.project.time_zone
     as_of = as_of or end_of_contracts(connection, now=datetime.now(UTC))
     plan = plan_features(
