@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from features.errors import InputError
 
-TABLES = ("project", "sources", "features", "forecast", "serving")
+TABLES = ("project", "sources", "features", "forecast", "tiers", "serving")
 """The tables that a configuration may hold; each is read by the module that uses it."""
 
 PREFIX = "TIERWISE_"

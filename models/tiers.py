@@ -1,0 +1,272 @@
+"""The tier policy: which customer is in which tier, as SQL over one wide row per customer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import duckdb
+
+from features.configuration import nearest
+from features.contract import Kind
+from features.errors import InputError
+from features.tier_settings import Level, TierSettings, default_levels
+from models.clauses import Clause, Fixed
+from models.condition_values import literal, quoted
+from models.conditions import Condition
+from models.cuts import Cut, Cuts, cuts_sql
+from models.tier_coverage import Tier, check_tiers
+
+POTENTIAL_SCORE = "potential_score"
+"""Its cut points are taken among those for whom the highest tier's condition does not hold."""
+
+
+@dataclass(frozen=True)
+class TierLevel:
+    """A tier and its condition, null for the one that takes everybody who is left."""
+
+    name: str
+    when: Condition | None
+
+
+@dataclass(frozen=True)
+class TierFlow:
+    """A rule that puts a customer into a tier at once."""
+
+    tier: str
+    when: Condition
+    reason: str
+
+
+@dataclass(frozen=True)
+class TierPolicy:
+    """Tiers, best first; a customer is in the first whose condition holds.
+
+    Parameters
+    ----------
+    levels
+        The tiers.
+    flows
+        Rules that override them, the first that holds.
+    hysteresis
+        The share by which conditions are eased for who is in a tier already, and those of better tiers
+        tightened.
+    kinds
+        What the columns hold that the conditions read.
+    """
+
+    levels: tuple[TierLevel, ...]
+    flows: tuple[TierFlow, ...]
+    hysteresis: float
+    kinds: Mapping[str, Kind]
+
+    @classmethod
+    def of(
+        cls,
+        settings: TierSettings,
+        *,
+        setting: str,
+        label_means: str | None = None,
+        columns: Mapping[str, Kind],
+    ) -> Self:
+        """Check the settings and make the policy.
+
+        Parameters
+        ----------
+        setting, label_means
+            Of the project, and of its label: they choose the tiers of a company that names none.
+        columns
+            Of the subjects, with what they hold.
+
+        Raises
+        ------
+        InputError
+            A name stands twice, a condition is wrong, a tier can never be reached, some customers would be
+            in none, or a flow leads to a tier that does not exist.
+        """
+        levels = settings.levels or default_levels(setting, label_means, tuple(columns))
+        _check_names(levels)
+        policy = cls._read(
+            [level.model_dump() for level in levels],
+            [flow.model_dump() for flow in settings.flows],
+            settings.hysteresis,
+            columns,
+        )
+        policy.check()
+        return policy
+
+    @classmethod
+    def _read(
+        cls,
+        levels: Iterable[Mapping[str, Any]],
+        flows: Iterable[Mapping[str, Any]],
+        hysteresis: float,
+        columns: Mapping[str, Kind],
+    ) -> Self:
+        def read(text: str, place: str) -> Condition:
+            return Condition.read(text, columns=columns, where=f"tiers.{place}.when")
+
+        tiers = tuple(
+            TierLevel(each["name"], None if each["when"] is None else read(each["when"], f"levels.{number}"))
+            for number, each in enumerate(levels)
+        )
+        rules = tuple(
+            TierFlow(each["tier"], read(each["when"], f"flows.{number}"), each["reason"])
+            for number, each in enumerate(flows)
+        )
+        policy = cls(tiers, rules, hysteresis, columns)
+        return cls(tiers, rules, hysteresis, {name: columns[name] for name in policy.columns})
+
+    def check(self) -> None:
+        """Check that each tier can be reached, nobody is left and each flow leads to a tier.
+
+        Raises
+        ------
+        InputError
+            One of these is not so.
+        """
+        check_tiers(
+            [
+                Tier(level.name, f"tiers.levels.{number}", _clause(level.when))
+                for number, level in enumerate(self.levels)
+            ]
+        )
+        for number, flow in enumerate(self.flows):
+            place = f"tiers.flows.{number}"
+            if flow.tier not in self.names:
+                raise InputError(
+                    f"{place}.tier: there is no tier {flow.tier!r}; {nearest(flow.tier, self.names)}"
+                )
+            rest = Tier("everybody else", place, Fixed(is_true=True))
+            check_tiers([Tier(flow.tier, place, flow.when.clause), rest])
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Restore a policy from plain data; its conditions are parsed again."""
+        columns = {name: Kind(kind) for name, kind in plain["columns"].items()}
+        return cls._read(plain["levels"], plain["flows"], plain["hysteresis"], columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the policy as plain data."""
+        return {
+            "levels": [
+                {"name": level.name, "when": None if level.when is None else level.when.text}
+                for level in self.levels
+            ],
+            "flows": [
+                {"tier": flow.tier, "when": flow.when.text, "reason": flow.reason} for flow in self.flows
+            ],
+            "hysteresis": self.hysteresis,
+            "columns": {name: kind.value for name, kind in self.kinds.items()},
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tiers, best first."""
+        return tuple(level.name for level in self.levels)
+
+    @property
+    def highest(self) -> str:
+        """The best tier."""
+        return self.names[0]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that the conditions read."""
+        return tuple(dict.fromkeys(name for condition in self._conditions() for name in condition.columns))
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """All cut points that are needed, of eased and tightened conditions too."""
+        return tuple(
+            dict.fromkeys(
+                cut
+                for condition in self._conditions()
+                for by in (0.0, self.hysteresis, -self.hysteresis)
+                for cut in condition.eased(by).cuts
+            )
+        )
+
+    def _conditions(self) -> list[Condition]:
+        return [level.when for level in self.levels if level.when] + [flow.when for flow in self.flows]
+
+    def measure(
+        self, connection: duckdb.DuckDBPyConnection, source: str = "subjects"
+    ) -> dict[str, float | None]:
+        """Take the cut points of a run, by `Cut.key`.
+
+        Those of the potential score are taken among the customers for whom the highest tier's condition does
+        not hold, unless that condition ranks the potential score itself.
+
+        Parameters
+        ----------
+        source
+            A table with one row per customer, or a query in brackets.
+        """
+        highest = self.levels[0].when
+        own = highest.cuts if highest else ()
+        later = [
+            cut
+            for cut in self.cuts
+            if cut.column == POTENTIAL_SCORE and all(each.column != POTENTIAL_SCORE for each in own)
+        ]
+        points = _measured(connection, [cut for cut in self.cuts if cut not in later], source)
+        if highest:
+            source = f"(SELECT * FROM {source} AS all_subjects WHERE NOT {highest.sql(points)})"
+        return points | _measured(connection, later, source)
+
+    def place_sql(self, cuts: Cuts) -> str:
+        """Write the tier of a customer without a history: that of the first flow, else level."""
+        rules = [(flow.when, flow.tier) for flow in self.flows]
+        rules += [(level.when, level.name) for level in self.levels[:-1] if level.when]
+        whens = "".join(f" WHEN {when.sql(cuts)} THEN {literal(name)}" for when, name in rules)
+        rest = literal(self.names[-1])
+        return f"CASE{whens} ELSE {rest} END" if whens else rest
+
+    def keep_sql(self, cuts: Cuts, previous: str = "previous_tier") -> str:
+        """Write whether a customer stays.
+
+        So it is where the old tier's eased condition holds, and no better tier's tightened one.
+
+        Parameters
+        ----------
+        previous
+            The column with the tier before; false where it is null or no tier of this policy.
+        """
+        whens = "".join(
+            f" WHEN {literal(level.name)} THEN {' AND '.join(self._stays(number, cuts))}"
+            for number, level in enumerate(self.levels)
+        )
+        return f"CASE {quoted(previous)}{whens} ELSE false END"
+
+    def _stays(self, number: int, cuts: Cuts) -> list[str]:
+        own = self.levels[number].when
+        eased = own.eased(self.hysteresis).sql(cuts) if own else "true"
+        better = [level.when for level in self.levels[:number] if level.when]
+        return [eased, *(f"NOT {when.eased(-self.hysteresis).sql(cuts)}" for when in better)]
+
+    def flow_sql(self, cuts: Cuts) -> str:
+        """Write the number of the first flow that holds, from 0; null for none."""
+        whens = "".join(f" WHEN {flow.when.sql(cuts)} THEN {at}" for at, flow in enumerate(self.flows))
+        return f"CASE{whens} END" if whens else "CAST(NULL AS INTEGER)"
+
+
+def _clause(when: Condition | None) -> Clause:
+    return Fixed(is_true=True) if when is None else when.clause
+
+
+def _check_names(levels: Sequence[Level]) -> None:
+    names = [level.name for level in levels]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise InputError(
+                f"tiers.levels.{number}.name = {name!r} stands twice; give each tier its own name"
+            )
+
+
+def _measured(
+    connection: duckdb.DuckDBPyConnection, cuts: Sequence[Cut], source: str
+) -> dict[str, float | None]:
+    if not cuts:
+        return {}
+    (row,) = connection.execute(cuts_sql(cuts, source)).fetchall()
+    return dict(zip((cut.key for cut in cuts), row, strict=True))
