@@ -21,23 +21,14 @@ from alembic.runtime.migration import MigrationContext
 from serving.database import VERSION_TABLE, Database, StoreError
 from serving.store import Run, Store
 from serving.tables import METADATA, SCHEMA
+from tests.serving.runs import a_run
 
 PARTS = 3
 PART_ROWS = 1000
 
 
-def a_run(day: int) -> Run:
-    return Run(
-        run_id=f"day-{day}",
-        as_of=datetime(2024, 3, day, tzinfo=UTC),
-        bundle_digest="d1",
-        model_version="3",
-        setting="transactional",
-        horizon_days=90,
-        currency="GBP",
-        value_basis="revenue",
-        customers=PARTS * PART_ROWS,
-    )
+def run_of(day: int) -> Run:
+    return a_run(f"day-{day}", as_of=datetime(2024, 3, day, tzinfo=UTC), customers=PARTS * PART_ROWS)
 
 
 def parts() -> Iterator[pa.Table]:
@@ -54,7 +45,7 @@ def parts() -> Iterator[pa.Table]:
 
 
 def publish(store: Store, day: int) -> None:
-    store.publish(a_run(day), parts(), facts={})
+    store.publish(run_of(day), parts(), facts={})
 
 
 def rows_of(store: Store, day: int) -> int:
@@ -78,7 +69,7 @@ def publish_up_to(places: int, url: str, ready: Connection) -> None:
         ready.recv()
 
     with Store.open(url) as store:
-        store.publish(a_run(2), until_killed(), facts={})
+        store.publish(run_of(2), until_killed(), facts={})
 
 
 def open_when_told(url: str, told: Connection) -> None:
@@ -281,7 +272,7 @@ def test_a_server_lost_while_publishing_leaves_the_published_run(new_postgres: C
     with Store.open(url) as store:
         publish(store, 1)
         with pytest.raises(StoreError, match="cannot be reached"):
-            store.publish(a_run(2), interrupted(), facts={})
+            store.publish(run_of(2), interrupted(), facts={})
         assert store.latest().run_id == "day-1"
         publish(store, 2)
         assert rows_of(store, 2) == PARTS * PART_ROWS

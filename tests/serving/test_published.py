@@ -6,22 +6,13 @@ import pytest
 
 from serving.database import StoreError
 from serving.published import Published
-from serving.store import Run, Store
+from serving.store import Store
 from serving.tables import SCHEMA
+from tests.serving.runs import a_run
 
 
 def publish(store: Store, run_id: str, *, day: int, grid: list[float]) -> None:
-    run = Run(
-        run_id=run_id,
-        as_of=datetime(2024, 3, day, tzinfo=UTC),
-        bundle_digest="d",
-        model_version="7",
-        setting="transactional",
-        horizon_days=90,
-        currency="GBP",
-        value_basis="revenue",
-        customers=1,
-    )
+    run = a_run(run_id, as_of=datetime(2024, 3, day, tzinfo=UTC), customers=1)
     reasons = '{"churn_risk":[["recency_days",9,-0.5]]}'
     row = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada", "reasons": reasons}
     store.publish(run, [pa.Table.from_pylist([row], SCHEMA)], facts={"churn_risk_grid": grid})

@@ -1,4 +1,3 @@
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,20 +7,11 @@ import pytest
 from features.errors import InputError
 from models.wording import told
 from serving.scores_file import write_scores
-from serving.store import Run, Store
+from serving.store import Store
 from serving.tables import COLUMNS, SCHEMA
+from tests.serving.runs import a_run
 
-RUN = Run(
-    run_id="first",
-    as_of=datetime(2024, 3, 1, tzinfo=UTC),
-    bundle_digest="d1",
-    model_version="3",
-    setting="transactional",
-    horizon_days=90,
-    currency="GBP",
-    value_basis="revenue",
-    customers=2,
-)
+RUN = a_run()
 REASONS = '{"churn_risk":[["recency_days",143,0.5],["customer_region",1,-0.25,"south"]],"expected_value":[]}'
 ADA = dict.fromkeys(SCHEMA.names) | {"customer_id": "Ada", "churn_risk": 0.25, "reasons": REASONS}
 BOB = dict.fromkeys(SCHEMA.names) | {"customer_id": "Bob"}

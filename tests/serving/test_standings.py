@@ -7,7 +7,8 @@ import pytest
 
 from serving.database import StoreError
 from serving.standings import MOVES
-from serving.store import Run, Store
+from serving.store import Store
+from tests.serving.runs import a_run
 
 MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -23,18 +24,8 @@ def publish(store: Store, week: int, *moves: tuple[str | None, ...], again: str 
     """Publish a run of a week; a move is customer, name, previous."""
     as_of = MONDAY + week * WEEK
     preceding = store.latest(before=as_of)
-    run = Run(
-        run_id=f"week {week}{again}",
-        as_of=as_of,
-        bundle_digest="d",
-        model_version="1",
-        setting="transactional",
-        horizon_days=90,
-        currency="EUR",
-        value_basis="revenue",
-        customers=0,
-        preceding=preceding.run_id if preceding else None,
-    )
+    before = preceding.run_id if preceding else None
+    run = a_run(f"week {week}{again}", as_of=as_of, customers=0, preceding=before)
     store.publish(run, [], facts={}, moves=table(*moves))
 
 
@@ -118,18 +109,7 @@ def test_a_tier_that_was_renamed_stays_readable(store: Store) -> None:
 
 def test_of_two_runs_made_at_once_the_second_is_refused_whole(store: Store) -> None:
     publish(store, 0, ("Ada", "low", None))
-    late = Run(
-        run_id="late",
-        as_of=MONDAY + 2 * WEEK,
-        bundle_digest="d",
-        model_version="1",
-        setting="transactional",
-        horizon_days=90,
-        currency="EUR",
-        value_basis="revenue",
-        customers=0,
-        preceding="week 0",
-    )
+    late = a_run("late", as_of=MONDAY + 2 * WEEK, customers=0, preceding="week 0")
     publish(store, 1, ("Ada", "high", "low"))
     with pytest.raises(StoreError, match=r"run 'week 1' was published while this one was made.*score again"):
         store.publish(late, [], facts={}, moves=table(("Ada", "gold", "low")))

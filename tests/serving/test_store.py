@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from serving.database import StoreError
-from serving.store import CHUNK_ROWS, Run, Store
+from serving.store import CHUNK_ROWS, Store
+from tests.serving.runs import NIGHT, a_run
 
-NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
 REASONS = '{"churn_risk":[["customer_name",0,0.5,"Ada, \\"the first\\""]]}'
 ADA = {
     "customer_id": "Ada",
@@ -39,21 +39,6 @@ ADA = {
 }
 BOB = dict.fromkeys(ADA) | {"customer_id": 'Bob, "the\nbuilder" 陳', "churn_risk": 1.0}
 FACTS = {"churn_risk": [0.25, 1.0], "shop": "Köln"}
-
-
-def a_run(run_id: str = "first", *, as_of: datetime = NIGHT, customers: int = 2, **changes: object) -> Run:
-    given = {
-        "run_id": run_id,
-        "as_of": as_of,
-        "bundle_digest": "d1",
-        "model_version": "3",
-        "setting": "transactional",
-        "horizon_days": 90,
-        "currency": "GBP",
-        "value_basis": "revenue",
-        "customers": customers,
-    }
-    return Run(**(given | changes))
 
 
 def rows(*customers: dict[str, object]) -> pa.Table:
