@@ -118,6 +118,26 @@ def check_tiers(tiers: Sequence[Tier]) -> None:
         )
 
 
+def check_flow(flow: Tier) -> None:
+    """Check that a rule holds for some customers and not for all.
+
+    Raises
+    ------
+    InputError
+        It contradicts itself, or would leave nobody to the levels.
+    """
+    held = _Cells([flow.clause]).truth(flow.clause)
+    if not held.any():
+        raise InputError(
+            f"{flow.place}: this flow can never hold: its condition contradicts itself; correct it"
+        )
+    if held.all():
+        raise InputError(
+            f"{flow.place}: this flow holds for every customer, so that all would be {flow.name!r}; "
+            "narrow its condition"
+        )
+
+
 def _why_empty(tiers: Sequence[Tier], held: list[Truth], number: int) -> str:
     name = tiers[number].name
     if not held[number].any():

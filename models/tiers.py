@@ -6,35 +6,16 @@ from typing import Any, Self
 
 import duckdb
 
-from features.configuration import nearest
 from features.contract import Kind
-from features.errors import InputError
-from features.tier_settings import Level, TierSettings, default_levels
-from models.clauses import Clause, Fixed
-from models.condition_values import literal, quoted
+from features.tier_settings import TierSettings, default_levels
+from models.condition_values import Row, literal, quoted
 from models.conditions import Condition
 from models.cuts import Cut, Cuts, cuts_sql
-from models.tier_coverage import Tier, check_tiers
+from models.moves import facts
+from models.tier_levels import TierFlow, TierLevel, check_policy
 
 POTENTIAL_SCORE = "potential_score"
 """Its cut points are taken among those for whom the highest tier's condition does not hold."""
-
-
-@dataclass(frozen=True)
-class TierLevel:
-    """A tier and its condition, null for the one that takes everybody who is left."""
-
-    name: str
-    when: Condition | None
-
-
-@dataclass(frozen=True)
-class TierFlow:
-    """A rule that puts a customer into a tier at once."""
-
-    tier: str
-    when: Condition
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -84,14 +65,13 @@ class TierPolicy:
             in none, or a flow leads to a tier that does not exist.
         """
         levels = settings.levels or default_levels(setting, label_means, tuple(columns))
-        _check_names(levels)
         policy = cls._read(
             [level.model_dump() for level in levels],
             [flow.model_dump() for flow in settings.flows],
             settings.hysteresis,
             columns,
         )
-        policy.check()
+        check_policy(policy.levels, policy.flows)
         return policy
 
     @classmethod
@@ -115,29 +95,6 @@ class TierPolicy:
         )
         policy = cls(tiers, rules, hysteresis, columns)
         return cls(tiers, rules, hysteresis, {name: columns[name] for name in policy.columns})
-
-    def check(self) -> None:
-        """Check that each tier can be reached, nobody is left and each flow leads to a tier.
-
-        Raises
-        ------
-        InputError
-            One of these is not so.
-        """
-        check_tiers(
-            [
-                Tier(level.name, f"tiers.levels.{number}", _clause(level.when))
-                for number, level in enumerate(self.levels)
-            ]
-        )
-        for number, flow in enumerate(self.flows):
-            place = f"tiers.flows.{number}"
-            if flow.tier not in self.names:
-                raise InputError(
-                    f"{place}.tier: there is no tier {flow.tier!r}; {nearest(flow.tier, self.names)}"
-                )
-            rest = Tier("everybody else", place, Fixed(is_true=True))
-            check_tiers([Tier(flow.tier, place, flow.when.clause), rest])
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
@@ -249,18 +206,37 @@ class TierPolicy:
         whens = "".join(f" WHEN {flow.when.sql(cuts)} THEN {at}" for at, flow in enumerate(self.flows))
         return f"CASE{whens} END" if whens else "CAST(NULL AS INTEGER)"
 
+    def because(
+        self, cuts: Cuts, row_before: Row | None, row_now: Row, before: str | None, now: str
+    ) -> list[dict[str, Any]]:
+        """Return why a customer is now in a tier, as plain data for `models.wording.told_move`.
 
-def _clause(when: Condition | None) -> Clause:
-    return Fixed(is_true=True) if when is None else when.clause
+        Parameters
+        ----------
+        row_before, row_now
+            The customer's values by column, then (null where there is none) and now.
+        before, now
+            The tiers; `before` is null for who had none.
 
-
-def _check_names(levels: Sequence[Level]) -> None:
-    names = [level.name for level in levels]
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            raise InputError(
-                f"tiers.levels.{number}.name = {name!r} stands twice; give each tier its own name"
-            )
+        Returns
+        -------
+        Per reason its ``rule`` (``flow``, ``gone``, ``rest``, ``leaves`` or ``enters``), ``tier``, and what
+        the rule tells: the ``reason`` of a flow, the facts of a condition.
+        """
+        flow = next((flow for flow in self.flows if flow.when.holds(row_now, cuts)), None)
+        if flow and flow.tier == now:
+            return [{"rule": "flow", "tier": now, "reason": flow.reason}]
+        conditions = {level.name: level.when for level in self.levels}
+        gone = [{"rule": "gone", "tier": before}] if before and before not in conditions else []
+        rule, tier, deciding = "enters", now, conditions[now]
+        if before in conditions and self.names.index(before) < self.names.index(now):
+            own = conditions[before]
+            eased = own.eased(self.hysteresis) if own else None
+            if eased and not eased.holds(row_now, cuts):
+                rule, tier, deciding = "leaves", before, eased
+        told = facts(deciding, cuts, before=row_before, now=row_now) if deciding else []
+        found = [{"rule": rule, "tier": tier, **fact} for fact in told]
+        return [*gone, *(found or [{"rule": "rest", "tier": now}])]
 
 
 def _measured(

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -18,6 +18,9 @@ WORDS = ("orders", "silent")
 """What is said of the purchase rhythm beside its value: orders so far, and days since the last."""
 _PARTS = {"days": r"\d+", "short": r"\d+", "long": r"\d+", "name": ".+", "of": ".+"}
 _FORMATS = {"count": "{:,.0f}", "number": "{:,.2f}", "money": "{:,.2f}", "share": "{:.0%}", "plain": "{:g}"}
+
+TIER = "tier"
+"""The target of messages about what only tiers look at, such as the forecasts themselves."""
 
 Word = str | bool | list[int] | None
 """What a value means: a text for a code, a flag, or `WORDS`."""
@@ -98,6 +101,53 @@ def _reason(
         "text": words["sentence"].format(fact=fact, moved=moved),
         "actionable": about.is_actionable,
     }
+
+
+def told_move(reasons: str, language: str) -> str:
+    """Put the reasons of a move between tiers into one sentence.
+
+    Parameters
+    ----------
+    reasons
+        JSON of the list that `TierPolicy.because` gives.
+    language
+        One of `LANGUAGES`.
+    """
+    words = TABLE["moves"][language]
+    return str(words["and"]).join(_told_one(reason, words, language) for reason in json.loads(reasons))
+
+
+def _told_one(reason: dict[str, Any], words: dict[str, str], language: str) -> str:
+    sentence = words[reason["rule"]]
+    if "feature" not in reason:
+        return sentence.format(**reason)
+    feature, shown = reason["feature"], partial(_shown, language=language)
+    is_column = re.fullmatch(r"\w+", feature)
+    about = (
+        message(feature, TIER) if is_column else Message(OWN, False, "number", {language: words["formula"]})
+    )
+    number = about.number
+    fact = about.facts[language].replace("{name}", feature).replace("{value}", shown(reason["value"], number))
+    earlier = reason.get("before", reason["value"])
+    before = "" if earlier == reason["value"] else words["before"].format(value=shown(earlier, number))
+    points = reason["point"] if isinstance(reason["point"], list) else [reason["point"]]
+    point = ", ".join(shown(each, number) for each in points)
+    need = words[reason["bound"]].format(point=point)
+    return sentence.format(fact=fact, before=before, need=need, tier=reason["tier"])
+
+
+def _shown(value: Any, number: str, *, language: str) -> str:  # noqa: ANN401
+    """Write a value exactly enough to compare it with another."""
+    words = TABLE["languages"][language]
+    if value is None or isinstance(value, str):
+        return value or str(words["unknown" if number == "plain" else "none"])
+    if isinstance(value, bool) or number == "flag":
+        return str(words["yes" if value else "no"])
+    if number in {"money", "share"}:
+        return (_FORMATS["money"] if number == "money" else "{:.1%}").format(value)
+    if float(value).is_integer():
+        return _FORMATS["count"].format(value)
+    return _FORMATS["number" if abs(value) >= 1 else "plain"].format(value)
 
 
 def _value(about: Message, value: float | None, word: Word, words: dict[str, str]) -> str:

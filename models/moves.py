@@ -1,0 +1,52 @@
+"""Why a customer moves: the facts that decided a condition, as plain data that `models.wording` tells."""
+
+from typing import Any
+
+from features.contract import Kind
+from models.clauses import Need
+from models.condition_values import Column, Plain, Row, Value
+from models.conditions import Condition
+from models.cuts import Cuts
+
+MOST = 3
+"""Facts told of one move."""
+Fact = dict[str, Any]
+
+
+def facts(condition: Condition, cuts: Cuts, *, before: Row | None, now: Row) -> list[Fact]:
+    """Return what made a condition hold, or fail, for a customer: what changed since, if anything did.
+
+    Parameters
+    ----------
+    before
+        The customer's values when last placed; null for who was not.
+
+    Returns
+    -------
+    Per fact ``feature`` (a column, or a formula as text), ``value``, ``before`` (left out without a row),
+    and what is needed: ``bound`` and ``point`` as of `models.clauses.Need`.
+    """
+    needs = [
+        need
+        for clause, wanted in condition.clause.deciding(now, cuts)
+        if (need := clause.need(cuts, wanted=wanted)) is not None
+    ]
+    found = [_fact(need, before, now) for need in needs]
+    unique = [fact for number, fact in enumerate(found) if fact not in found[:number]]
+    changed = [fact for fact in unique if "before" in fact and fact["before"] != fact["value"]]
+    return (changed or unique)[:MOST]
+
+
+def _fact(need: Need, before: Row | None, now: Row) -> Fact:
+    earlier = {} if before is None else {"before": _plain(need.value, need.value.of(before))}
+    point = need.point if isinstance(need.point, list) else _plain(need.value, need.point)
+    value = _plain(need.value, need.value.of(now))
+    return {"feature": need.value.text, "value": value, **earlier, "bound": need.bound, "point": point}
+
+
+def _plain(value: Value, known: Plain | None) -> Plain | None:
+    """Return a value as JSON has it: a flag as such, a number with nine digits."""
+    if not isinstance(known, float):
+        return known
+    is_flag = isinstance(value, Column) and value.kind is Kind.FLAG
+    return bool(known) if is_flag else float(f"{known:.9g}")
