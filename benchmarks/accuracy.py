@@ -5,7 +5,6 @@ customers then did. Nothing was tuned on these periods. Prints a Markdown table 
 The peer `lifetimes` takes part where it is installed (group ``bench``).
 """
 
-import argparse
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from peers import RollingTrees, lifetimes_forecast
+from public_data import data_folder
 
 from features.batch import workplace
 from features.configuration import Configuration
@@ -120,12 +120,7 @@ STYLES = {"total_bias": "+.1%", "log_loss": ".4f", "mean_absolute_error": ".1f"}
 
 def main() -> None:
     """Judge every model on every shop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=beside, help="folder of online_retail_ii and cdnow")
-    data = parser.parse_args().data.resolve()
-    if not data.is_dir():
-        parser.exit(2, f"there is no folder {data}; name that of the data sets with --data\n")
+    data = data_folder(__doc__, holds="online_retail_ii and cdnow")
     for case in CASES:
         with shop(case, data) as history:
             report(case, history)

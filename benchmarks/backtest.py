@@ -1,9 +1,9 @@
 """The backtest on public shops, default settings: what the model gains over every baseline, as Markdown."""
 
-import argparse
 from pathlib import Path
 
 from accuracy import CDNOW, NET, Case, shop
+from public_data import data_folder
 
 from features.forecast_settings import ForecastSettings
 from features.instants import parse_as_of
@@ -23,12 +23,7 @@ SHOPS = (
 
 def main() -> None:
     """Backtest every shop until the end of its data."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=beside, help="folder of online_retail_ii and cdnow")
-    data = parser.parse_args().data.resolve()
-    if not data.is_dir():
-        parser.exit(2, f"there is no folder {data}; name that of the data sets with --data\n")
+    data = data_folder(__doc__, holds="online_retail_ii and cdnow")
     for case in SHOPS:
         report(case, data)
 

@@ -4,7 +4,6 @@ Every model stands on the same folds: five repeats of stratified five-fold cross
 settings. The peers get the same columns. Prints a Markdown table per data set.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
+from public_data import data_folder
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
@@ -55,14 +55,7 @@ Model = Callable[[pd.DataFrame, np.ndarray, pd.DataFrame, list[str]], np.ndarray
 
 def main() -> None:
     """Judge every model on every table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument(
-        "--data", type=Path, default=beside, help="folder of ibm_telco and uci_bank_marketing"
-    )
-    data = parser.parse_args().data.resolve()
-    if not data.is_dir():
-        parser.exit(2, f"there is no folder {data}; name that of the data sets with --data\n")
+    data = data_folder(__doc__, holds="ibm_telco and uci_bank_marketing")
     for title, source in TABLES.items():
         report(title, *table(source.replace("DATA", str(data))))
 
