@@ -6,16 +6,12 @@ from datetime import datetime
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 from rich.table import Table
 
-from features.instants import micros
+from features.silence import Silences, silences_query
 
 WINDOWS = (30, 60, 90, 120, 180, 365)
 """Candidate horizons, in days."""
-
-LIMIT = 730
-"""Silences are followed for so many days; who returns later counts as lost."""
 
 TOLERATED = 0.2
 """The recommended horizon calls no more than this share of returning customers lost."""
@@ -80,38 +76,18 @@ def horizon_advice(connection: duckdb.DuckDBPyConnection, *, as_of: datetime) ->
     connection
         With the staged ``orders``; a purchase is a line that is no return and not negative.
     """
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE pauses AS SELECT customer_id, next_day IS NOT NULL AS ended, "
-        f"coalesce(next_day, last_day) - day AS length FROM (SELECT customer_id, day, "
-        f"lead(day) OVER (PARTITION BY customer_id ORDER BY day) AS next_day, max(day) OVER () AS last_day "
-        f"FROM (SELECT DISTINCT customer_id, day FROM orders WHERE is_return = 0 AND amount >= 0 "
-        f"AND ordered_at < {micros(as_of)} AND ingested_at <= {micros(as_of)}))"
-    )
-    rows = connection.execute(
-        "SELECT length, count(*) FILTER (ended), count(*) FILTER (NOT ended) FROM pauses "
-        "GROUP BY length ORDER BY length"
-    ).fetchall()
-    length, ended, still_open = np.array(rows, np.int64).reshape(-1, 3).T
-    lasting = _lasting(ended, still_open)
-    windows = [
-        Window(days, _wrongly_lost(length, lasting, days), *_silent(connection, days)) for days in WINDOWS
-    ]
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE pauses AS {silences_query(as_of=as_of)}")
+    silences = Silences.of(connection, "pauses")
+    windows = [Window(days, _wrongly_lost(silences, days), *_silent(connection, days)) for days in WINDOWS]
     connection.execute("DROP TABLE pauses")
-    return HorizonAdvice(int(ended.sum()), _quantiles(length, ended), windows, _recommended(windows))
+    return HorizonAdvice(int(silences.ended.sum()), _quantiles(silences), windows, _recommended(windows))
 
 
-def _lasting(ended: npt.NDArray[np.int64], still_open: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Estimate the share of pauses that last longer than each length (Kaplan and Meier)."""
-    both = ended + still_open
-    at_risk = both[::-1].cumsum()[::-1]
-    return np.asarray(np.cumprod(1 - ended / np.maximum(at_risk, 1)))
-
-
-def _wrongly_lost(length: npt.NDArray[np.int64], lasting: npt.NDArray[np.float64], days: int) -> float | None:
-    if not len(length) or length[-1] <= days:
+def _wrongly_lost(silences: Silences, days: int) -> float | None:
+    if not len(silences.days) or silences.days[-1] <= days:
         return None
-    at_limit, at_window = (lasting[np.searchsorted(length, limit, "right") - 1] for limit in (LIMIT, days))
-    return float((at_window - at_limit) / (1 - at_limit)) if at_limit < 1 else None
+    share = silences.outlasted()[np.searchsorted(silences.days, days, "right") - 1]
+    return None if np.isnan(share) else float(share)
 
 
 def _silent(connection: duckdb.DuckDBPyConnection, days: int) -> tuple[int, int]:
@@ -123,11 +99,12 @@ def _silent(connection: duckdb.DuckDBPyConnection, days: int) -> tuple[int, int]
     return int(silent), int(returned)
 
 
-def _quantiles(length: npt.NDArray[np.int64], ended: npt.NDArray[np.int64]) -> dict[float, float]:
+def _quantiles(silences: Silences) -> dict[float, float]:
+    ended = silences.ended
     if not ended.any():
         return {}
     reached = ended.cumsum() / ended.sum()
-    return {p: float(length[np.searchsorted(reached, p)]) for p in PROBABILITIES}
+    return {p: float(silences.days[np.searchsorted(reached, p)]) for p in PROBABILITIES}
 
 
 def _recommended(windows: list[Window]) -> int | None:

@@ -23,6 +23,7 @@ from features.lines import (
 )
 from features.own import ENGINES, OwnFeature, unbound_own, with_own
 from features.own_tables import DAYS, LINES, shown
+from features.profile import profile
 
 SUMMED = (
     SUBJECT,
@@ -154,6 +155,13 @@ class FeaturePlan:
             texts["features"] = with_own(texts["features"], self.own, tables, engine)
         return texts
 
+    def profile(self, engine: str) -> str:
+        """Compile what `features.profile.profile` tells beside the features, for an engine.
+
+        The text reads the tables that the steps read and made, and ``shop``: one row with ``lost_days``.
+        """
+        return _compiled_profile(json.dumps(self.to_json()), engine)
+
     def _shown(self) -> dict[str, ir.Table]:
         """Return the tables that own features may read, of what was known at `as_of`."""
         seen = known(self.order_lines(), unbound_spine(), clock="ordered_at")
@@ -271,3 +279,11 @@ def _compiled(plan: str) -> dict[str, dict[str, str]]:
     """Compile a plan given as JSON: seconds, and a training meets the champion's plan beside its own."""
     read = FeaturePlan.from_json(json.loads(plan))
     return {engine: read.steps(engine) for engine in ENGINES}
+
+
+@lru_cache(maxsize=32)
+def _compiled_profile(plan: str, engine: str) -> str:
+    read = FeaturePlan.from_json(json.loads(plan))
+    lines = read.order_lines() if read.reads_orders else None
+    table = profile(lines, unbound_spine(), has_category="category" in read.order_columns)
+    return str(ibis.to_sql(table, dialect=engine))

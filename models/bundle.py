@@ -21,8 +21,9 @@ from models.labelled_forecaster import LabelledForecaster
 from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
+PROFILE = "profile"
 REMEDY = "train again, or promote another version"
 KINDS: dict[str, type[ForecastEstimator]] = {
     kind.kind: kind
@@ -38,7 +39,8 @@ KINDS: dict[str, type[ForecastEstimator]] = {
 class Bundle:
     """Text documents by file name; two bundles are the same exactly if their digests are.
 
-    ``plan.json`` and ``sql/<engine>/<step>.sql`` make the features, ``forecaster.json`` and
+    ``plan.json`` and ``sql/<engine>/<step>.sql`` make the features, ``profile.sql`` beside them what else a
+    standing is told from, ``forecaster.json`` and
     ``trees/<name>.txt`` the forecast; ``training.json`` says what it was trained on (with the quantiles
     that live requests look up) and ``golden.json`` holds synthetic histories with their forecasts.
     """
@@ -54,7 +56,7 @@ class Bundle:
         sql = {
             f"sql/{engine}/{step}.sql": text
             for engine, steps in plan.sql().items()
-            for step, text in steps.items()
+            for step, text in {**steps, PROFILE: plan.profile(engine)}.items()
         }
         return cls(
             {
@@ -100,6 +102,10 @@ class Bundle:
         """Return the SQL of an engine by step, in order."""
         steps = self._json("features.json")["steps"]
         return {step: self.documents[f"sql/{engine}/{step}.sql"] for step in steps}
+
+    def profile(self, engine: str) -> str:
+        """Return the SQL of an engine for what a standing is told from beside the features."""
+        return self.documents[f"sql/{engine}/{PROFILE}.sql"]
 
     def golden(self) -> list[dict[str, Any]]:
         """Return the synthetic histories with their forecasts."""

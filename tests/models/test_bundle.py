@@ -41,6 +41,7 @@ def test_a_bundle_read_again_is_the_same_and_forecasts_the_same(
     assert read.plan() == PLAN
     assert read.training == TRAINING
     assert read.steps("sqlite") == PLAN.sql()["sqlite"]
+    assert read.profile("sqlite") == PLAN.profile("sqlite")
     frame = lesson[0]
     pd.testing.assert_frame_equal(
         read.estimator().predict(frame), written.estimator().predict(frame), check_exact=True
@@ -79,7 +80,7 @@ def test_a_missing_file_is_named(folder: Path, name: str, message: str) -> None:
         Bundle.read(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 2, "files": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 3, "files": 3}'])
 def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_text(text)
     with pytest.raises(InputError, match="is no bundle"):
@@ -87,7 +88,7 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
 
 
 def test_another_format_is_refused(folder: Path) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text()) | {"format_version": 3}
+    manifest = json.loads((folder / MANIFEST).read_text()) | {"format_version": 4}
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="has format_version 3, and this version reads 2"):
+    with pytest.raises(InputError, match="has format_version 4, and this version reads 3"):
         Bundle.read(folder)
