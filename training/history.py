@@ -1,5 +1,6 @@
 """A shop's staged history, from which a snapshot of any past day is taken."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ MOST_CUSTOMERS = 50_000
 """Customers beyond which a draw judges a model, and fits a process, as well as everybody."""
 MOST_CELLS = 10_000_000
 """Rows times features of all snapshots of a fit; beyond it customers are drawn by a hash."""
+PLACES = 1_000_000
+"""That customers are hashed to; a share draws those in the first of them."""
+PLACE = f"hash(customer_id) % {PLACES}"
 
 
 @dataclass
@@ -49,6 +53,7 @@ class History:
     time_zone: str
     days: Sequence[int]
     _snapshots: dict[tuple[datetime, float], pd.DataFrame] = field(default_factory=dict, init=False)
+    _places: dict[tuple[datetime, float], "pd.Series[int]"] = field(default_factory=dict, init=False)
     _labels: dict[tuple[datetime, float, int], pd.DataFrame] = field(default_factory=dict, init=False)
     _customers: dict[datetime, int] = field(default_factory=dict, init=False)
 
@@ -63,16 +68,22 @@ class History:
         Parameters
         ----------
         share
-            Of the customers to draw, by a hash of their id: the same ones in every snapshot.
+            Of the customers to draw, by a hash of their id: the same ones in every snapshot. Shares of
+            different origins differ by little, so a snapshot is made for the next power of a half.
         """
-        key = (as_of, share)
+        made = 2.0 ** math.ceil(math.log2(share))
+        key = (as_of, made)
         if key not in self._snapshots:
-            self._fill_spine(as_of, share)
+            self._fill_spine(as_of, made)
             rows = self.connection.execute(
-                f"SELECT * EXCLUDE (as_of) FROM ({self._steps['features']}) ORDER BY customer_id"
+                f'SELECT * EXCLUDE (as_of), {PLACE} AS "{PLACE}" '
+                f"FROM ({self._steps['features']}) ORDER BY customer_id"
             ).df()
-            self._snapshots[key] = rows.set_index("customer_id").dropna(subset="orders_all")
-        return self._snapshots[key]
+            rows = rows.set_index("customer_id").dropna(subset="orders_all")
+            self._places[key] = rows.pop(PLACE)
+            self._snapshots[key] = rows
+        rows = self._snapshots[key]
+        return rows if share == made else rows[self._places[key] < _places(share)]
 
     def labels(
         self, as_of: datetime, *, known_by: datetime | None = None, share: float = 1.0
@@ -142,8 +153,12 @@ class History:
         cutoff = Cutoff.at(as_of, self.time_zone)
         self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
         if share < 1.0:
-            chosen = f"SELECT customer_id FROM {SPINE} WHERE hash(customer_id) % 1000000 < {share * 1e6:.0f}"
+            chosen = f"SELECT customer_id FROM {SPINE} WHERE {PLACE} < {_places(share)}"
             put_on_spine(self.connection, chosen, cutoff)
+
+
+def _places(share: float) -> int:
+    return round(share * PLACES)
 
 
 def cutoffs_since(first_known: int, *, as_of: datetime, time_zone: str) -> list[datetime]:

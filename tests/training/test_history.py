@@ -146,3 +146,10 @@ def test_a_lesson_knows_no_label_from_after_it(history_of: Callable[..., History
 def test_a_snapshot_is_made_once(history_of: Callable[..., History]) -> None:
     history = history_of(SHOP)
     assert history.snapshot(MARCH) is history.snapshot(MARCH)
+
+
+def test_a_draw_has_the_rows_of_everybody(history_of: Callable[..., History]) -> None:
+    history = history_of([line(f"o{number}", "2024-01-01", number) for number in range(40)])
+    drawn = history.snapshot(MARCH, share=0.3)
+    assert 0 < len(drawn) < len(history.snapshot(MARCH, share=0.45)) < 40
+    pd.testing.assert_frame_equal(drawn, history.snapshot(MARCH).loc[drawn.index], check_exact=True)
