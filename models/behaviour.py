@@ -151,8 +151,9 @@ class Behaviour:
         if not parts:
             return None
         matrix, *rest = (np.concatenate(part) for part in zip(*parts, strict=True))
+        rows = np.ascontiguousarray(matrix)  # which LightGBM bins sooner than columns
         return Lesson(
-            matrix, dict(zip(OBJECTIVES, rest[:2], strict=True)), dict(zip(OBJECTIVES, rest[2:], strict=True))
+            rows, dict(zip(OBJECTIVES, rest[:2], strict=True)), dict(zip(OBJECTIVES, rest[2:], strict=True))
         )
 
 
