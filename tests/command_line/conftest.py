@@ -10,17 +10,10 @@ import pandas as pd
 import pytest
 
 import tierwise
-from training.shop import simulate_shop
+from tests.corner_shop import configuration_text, write_corner_shop
 
 ROOT = Path(__file__).parents[2]
-CONFIGURATION = """\
-[project]
-name = "corner shop"
-[sources.orders]
-path = "orders.csv"
-[forecast]
-horizon_days = 120
-"""
+HORIZON_DAYS = 120
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,7 @@ def end() -> str:
 @pytest.fixture(scope="session")
 def configuration() -> str:
     """The shop's configuration."""
-    return CONFIGURATION
+    return configuration_text(horizon_days=HORIZON_DAYS)
 
 
 @pytest.fixture(scope="session")
@@ -93,10 +86,9 @@ def scored_shop(tmp_path_factory: pytest.TempPathFactory, end: str) -> CornerSho
     """A small simulated shop with a champion and one published run."""
     folder = tmp_path_factory.mktemp("corner") / "shop"
     folder.mkdir()
-    simulate_shop(customers=80, days=400).orders.to_csv(folder / "orders.csv", index=False)
-    (folder / "tierwise.toml").write_text(CONFIGURATION)
-    tierwise.train(folder / "tierwise.toml", as_of=end)
-    tierwise.score(folder / "tierwise.toml", as_of=end)
+    file = write_corner_shop(folder, customers=80, days=400, horizon_days=HORIZON_DAYS)
+    tierwise.train(file, as_of=end)
+    tierwise.score(file, as_of=end)
     return CornerShop(folder)
 
 

@@ -7,30 +7,21 @@ from rich.console import Console
 
 from features.configuration import Configuration
 from features.errors import InputError
+from tests.corner_shop import configuration_text, write_corner_shop
 from training.backtest import Report, backtest
 from training.backtest_tables import shown
 from training.rolling import PLAIN, SEASONAL
-from training.shop import simulate_shop
 from training.tracking import Tracking
 
 BASELINES = {"Pareto/NBD", "BG/NBD", "own past rate", "recency rule", "LightGBM on RFM"}
-CONFIGURATION = """\
-[project]
-name = "corner shop"
-[sources.orders]
-path = "orders.csv"
-[forecast]
-horizon_days = 60
-"""
 
 
 @pytest.fixture(scope="module")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
     """A small simulated shop of a year."""
     folder = tmp_path_factory.mktemp("corner")
-    simulate_shop(customers=60, days=365).orders.to_csv(folder / "orders.csv", index=False)
-    (folder / "tierwise.toml").write_text(CONFIGURATION)
-    return Configuration.read(folder / "tierwise.toml", environ={})
+    file = write_corner_shop(folder, customers=60, days=365, horizon_days=60)
+    return Configuration.read(file, environ={})
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +104,7 @@ def test_mlflow_keeps_the_run(report: Report, configuration: Configuration) -> N
 
 
 def test_a_labelled_table_has_no_backtest(tmp_path: Path) -> None:
-    text = CONFIGURATION.replace("[sources", 'setting = "labelled"\n[sources', 1)
+    text = configuration_text(horizon_days=60).replace("[sources", 'setting = "labelled"\n[sources', 1)
     (tmp_path / "tierwise.toml").write_text(text)
     with pytest.raises(InputError, match="'labelled' has no backtest"):
         backtest(Configuration.read(tmp_path / "tierwise.toml", environ={}))
