@@ -61,12 +61,7 @@ class _Marks:
     is_flag: bool = False
 
     def points(self) -> list[Point]:
-        shares = [
-            between
-            for low, high in pairwise([0.0, *sorted(self.shares), 1.0])
-            if low < high
-            for between in [(low + high) / 2]
-        ]
+        shares = [(low + high) / 2 for low, high in pairwise([0.0, *sorted(self.shares), 1.0])]
         known = [
             Point(value, rank, brought)
             for value in self._values()
@@ -86,7 +81,8 @@ class _Marks:
         if not numbers:
             return [0.0]
         between = [(low + high) / 2 for low, high in pairwise(numbers)]
-        return [np.nextafter(numbers[0], -np.inf), *numbers, *between, np.nextafter(numbers[-1], np.inf)]
+        least, most = numbers[0] - max(1.0, abs(numbers[0])), numbers[-1] + max(1.0, abs(numbers[-1]))
+        return [least, *numbers, *between, most]
 
 
 def check_tiers(tiers: Sequence[Tier]) -> None:
@@ -185,11 +181,13 @@ class _Cells:
     def example(self, cells: Truth) -> str:
         """Describe the first of some cells."""
         place = np.argwhere(cells)[0]
-        return " and ".join(self._described(place)) or "any values"
+        return " and ".join(self._described(place, cells.shape)) or "any values"
 
-    def _described(self, place: NDArray[Any]) -> Iterator[str]:
-        for (key, points), at in zip(self._points.items(), place, strict=False):
-            point = points[min(int(at), len(points) - 1)]
+    def _described(self, place: NDArray[Any], shape: Sequence[int]) -> Iterator[str]:
+        for (key, points), at, size in zip(self._points.items(), place, shape, strict=False):
+            if size == 1:
+                continue
+            point = points[int(at)]
             if point.value is None:
                 yield f"no {key}"
             elif point.value == OTHER:
@@ -221,7 +219,7 @@ def _mark(part: Clause, marks: defaultdict[str, _Marks]) -> None:
         case Among(options=options):
             mark.constants.update(options)
         case Ranked(cut=cut):
-            mark.shares.add(1.0 - cut.share if cut.function == BOTTOM else cut.share)
+            mark.shares.add(_rank(cut))
 
 
 def _holds(part: Clause, point: Point) -> bool:
@@ -244,5 +242,10 @@ def _holds(part: Clause, point: Point) -> bool:
 
 def _is_among(cut: Cut, point: Point) -> bool:
     if cut.function == BOTTOM:
-        return point.rank > 1.0 - cut.share
+        return point.rank > _rank(cut)
     return (point.brought if cut.function == BRINGS else point.rank) <= cut.share
+
+
+def _rank(cut: Cut) -> float:
+    """Return where a cut lies, the highest first: ``bottom(x, 0.8)`` where ``top(x, 0.2)`` does."""
+    return round(1.0 - cut.share, 12) if cut.function == BOTTOM else cut.share
