@@ -108,14 +108,14 @@ def outcome(target: str, origin: Snapshot, knot: int, behaviour: Vector, *, trus
     return Outcome(process, behaviour, np.full(came.size, level), came, np.full(came.size, trust))
 
 
-def weigh_odds(outcomes: Sequence[Outcome]) -> Vector:
+def weigh_odds(outcomes: Sequence[Outcome], *, prior: Vector = PRIOR) -> Vector:
     """Weigh log-odds by penalised logistic regression; return shift and both weights, of shape (3,)."""
 
     def slopes(log_odds: Vector, came: Vector) -> tuple[Vector, Vector]:
         chance = expit(log_odds)
         return chance - came, chance * (1.0 - chance)
 
-    return _weigh(outcomes, slopes)
+    return _weigh(outcomes, slopes, prior)
 
 
 def weigh_logs(outcomes: Sequence[Outcome]) -> Vector:
@@ -141,16 +141,20 @@ def weigh_logs(outcomes: Sequence[Outcome]) -> Vector:
 WEIGH = {"no_order": weigh_odds, "value": weigh_logs}
 
 
-def _weigh(outcomes: Sequence[Outcome], slopes: Callable[[Vector, Vector], tuple[Vector, Vector]]) -> Vector:
+def _weigh(
+    outcomes: Sequence[Outcome],
+    slopes: Callable[[Vector, Vector], tuple[Vector, Vector]],
+    prior: Vector = PRIOR,
+) -> Vector:
     """Minimise the loss plus the pull of the prior by Newton's method."""
     if not outcomes:
         return NOTHING_LEARNT
     process, behaviour, level, came, trust = (np.concatenate(part) for part in zip(*outcomes, strict=True))
     design = np.stack([np.ones_like(process), process, behaviour], axis=1)
-    weights, pull = PRIOR.copy(), np.eye(3) / BELIEF**2
+    weights, pull = prior.copy(), np.eye(3) / BELIEF**2
     for _ in range(STEPS):
         slope, curvature = slopes(level + design @ weights, came)
-        gradient = design.T @ (trust * slope) + pull @ (weights - PRIOR)
+        gradient = design.T @ (trust * slope) + pull @ (weights - prior)
         step = np.linalg.solve((design * (trust * curvature)[:, None]).T @ design + pull, gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-8:  # noqa: PLR2004 - converged

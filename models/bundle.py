@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from features.cut_point import cut_query
 from features.errors import InputError
 from features.plan import FeaturePlan
 from models.baselines import OwnRate, RecencyRule
@@ -18,12 +19,14 @@ from models.contract_baselines import LifeTable, OverallHazard, ShiftedBetaGeome
 from models.contract_forecaster import ContractForecaster
 from models.estimator import ForecastEstimator
 from models.labelled_forecaster import LabelledForecaster
+from models.potential import TREES, Potential
 from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 PROFILE = "profile"
+POTENTIAL, CUT = "potential.json", "sql/duckdb/cut.sql"
 REMEDY = "train again, or promote another version"
 KINDS: dict[str, type[ForecastEstimator]] = {
     kind.kind: kind
@@ -41,15 +44,23 @@ class Bundle:
 
     ``plan.json`` and ``sql/<engine>/<step>.sql`` make the features, ``profile.sql`` beside them what else a
     standing is told from, ``forecaster.json`` and
-    ``trees/<name>.txt`` the forecast; ``training.json`` says what it was trained on (with the quantiles
+    ``trees/<name>.txt`` the forecast, ``potential.json``, ``cut.sql`` and trees of their own the potential;
+    ``training.json`` says what it was trained on (with the quantiles
     that live requests look up) and ``golden.json`` holds synthetic histories with their forecasts.
     """
 
     documents: Mapping[str, str]
 
     @classmethod
-    def of(cls, estimator: ForecastEstimator, plan: FeaturePlan, *, training: Mapping[str, Any]) -> "Bundle":
-        """Bundle a fitted estimator with its features and the facts of its training."""
+    def of(
+        cls,
+        estimator: ForecastEstimator,
+        plan: FeaturePlan,
+        *,
+        training: Mapping[str, Any],
+        potential: Potential | None = None,
+    ) -> "Bundle":
+        """Bundle a fitted estimator with its features, the facts of its training, and a potential."""
         state = estimator.state()
         trees = state.pop("boosters", {})
         forecaster = {"kind": estimator.kind, "settings": estimator.get_params(), "state": state}
@@ -65,7 +76,8 @@ class Bundle:
                 "forecaster.json": as_json(forecaster),
                 "training.json": as_json(training),
                 **sql,
-                **{f"trees/{name}.txt": text for name, text in trees.items()},
+                **_tree_files(trees),
+                **({} if potential is None else _potential_files(potential, plan)),
             }
         )
 
@@ -114,9 +126,24 @@ class Bundle:
     def estimator(self) -> ForecastEstimator:
         """Restore the fitted estimator."""
         forecaster = self._json("forecaster.json")
-        trees = {Path(name).stem: text for name, text in self.documents.items() if name.startswith("trees/")}
+        trees = {name: text for name, text in self._trees().items() if name not in TREES}
         state = forecaster["state"] | ({"boosters": trees} if trees else {})
         return KINDS[forecaster["kind"]](**forecaster["settings"]).restore(state)
+
+    def potential(self) -> Potential | None:
+        """Restore the potential; null in settings without one."""
+        if POTENTIAL not in self.documents:
+            return None
+        trees = {name: text for name, text in self._trees().items() if name in TREES}
+        return Potential.restore(self._json(POTENTIAL) | {"boosters": trees})
+
+    @property
+    def cut_query(self) -> str:
+        """The SQL of the potential's cut point, for `features.cut_point.cut_point`."""
+        return self.documents[CUT]
+
+    def _trees(self) -> dict[str, str]:
+        return {Path(name).stem: text for name, text in self.documents.items() if name.startswith("trees/")}
 
     def write(self, folder: Path) -> Path:
         """Write the documents and the manifest into an empty folder, the manifest last."""
@@ -159,6 +186,16 @@ class Bundle:
 def as_json(content: object) -> str:
     """Write plain data so that the same data gives the same text; NaN is refused."""
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
+
+
+def _potential_files(potential: Potential, plan: FeaturePlan) -> dict[str, str]:
+    state = potential.state()
+    trees = _tree_files(state.pop("boosters"))
+    return {POTENTIAL: as_json(state), CUT: cut_query(plan), **trees}
+
+
+def _tree_files(trees: Mapping[str, str]) -> dict[str, str]:
+    return {f"trees/{name}.txt": text for name, text in trees.items()}
 
 
 def _verified(file: Path, digest: str) -> str:

@@ -63,13 +63,18 @@ class ValueSpread:
     def probability(self, value: Vector, no_order: Vector, expected: Vector) -> tuple[Vector, Vector]:
         """Return the forecast P(value below that) and P(value at most that), each of shape (n,)."""
         group = np.searchsorted(self.edges_, expected, side="right")
-        scale = np.maximum(_if_any(no_order, expected), np.finfo(float).tiny)
+        scale = np.maximum(_if_any(no_order, expected), 1e-12)
         below = np.empty(len(value))
-        for number in range(len(self.factors_)):
+        for number in np.unique(group):
             mine = group == number
             below[mine] = np.interp(value[mine] / scale[mine], self.factors_[number], GRID)
         positive = no_order + (1.0 - no_order) * below
         return np.where(value > 0, positive, 0.0), np.where(value > 0, positive, no_order)
+
+    def reaching(self, least: float, no_order: Vector, expected: Vector) -> Vector:
+        """Return the forecast P(value at least this much, above 0), of shape (n,)."""
+        below, _ = self.probability(np.full(len(expected), least), no_order, expected)
+        return np.asarray(1.0 - below)
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt as plain data."""

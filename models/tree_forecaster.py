@@ -49,9 +49,12 @@ class TreeForecaster(ForecastEstimator):
         The purchase process of the present snapshot.
     behaviour_, blend_, level_
         What behaviour adds to it, how both are weighted, and the level of the shop.
+    taught_
+        What it learnt from, for what else is to be taught at once; nothing once it is restored.
     """
 
     kind = "trees"
+    taught_: "Taught | None" = None
 
     def __init__(  # noqa: PLR0913 - an estimator's settings stand side by side
         self,
@@ -91,11 +94,12 @@ class TreeForecaster(ForecastEstimator):
         with ThreadPoolExecutor() as pool:  # one thread a model: LightGBM's own stall on a shared machine
             *tried, self.behaviour_ = pool.map(lambda day: self._taught(names, past, day), days)
         seen = [
-            _Seen(origin, knot, trees.margins(origin.columns, origin.described), trees.rows_)
+            Seen(origin, knot, trees.margins(origin.columns, origin.described), trees.rows_)
             for origin, trees in zip(origins, tried, strict=True)
             if trees.rows_ and (knot := self._longest(origin, present.day)) is not None
         ]
         self._weigh(seen)
+        self.taught_ = Taught(tuple(past), tuple(seen))
         return self
 
     def curve(self, columns: Columns, *, days: Sequence[int] | None = None) -> Curve:
@@ -230,7 +234,7 @@ class TreeForecaster(ForecastEstimator):
         capacity = Capacity(self.rounds, self.leaves, self.learning_rate, self.seed)
         return Behaviour(names, horizon=self._horizon).fit(past, self.knots, capacity, day=day)
 
-    def _weigh(self, seen: "Sequence[_Seen]") -> None:
+    def _weigh(self, seen: "Sequence[Seen]") -> None:
         """Learn the weights from what was seen at the origins, and then how far values lay from them."""
         outcomes = {
             target: [one.outcome(target, self.behaviour_.rows_) for one in seen] for target in TARGETS
@@ -248,7 +252,7 @@ class TreeForecaster(ForecastEstimator):
             self.skill_.fit(orders, expit(risk), gone)
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """An origin, the place of the longest knot known of it, and what trees taught before it said."""
 
     origin: Snapshot
@@ -257,5 +261,13 @@ class _Seen(NamedTuple):
     rows: int
 
     def outcome(self, target: str, rows_now: int) -> Outcome:
+        """Compare with what came; fewer rows to learn from than now are trusted less."""
         trust = min(self.rows / max(rows_now, 1), 1.0) ** 2
         return outcome(target, self.origin, self.knot, self.behaviour[target], trust=trust)
+
+
+class Taught(NamedTuple):
+    """The snapshots before the present, oldest first, and those at which forecasts were compared."""
+
+    past: tuple[Snapshot, ...]
+    seen: tuple[Seen, ...]

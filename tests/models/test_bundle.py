@@ -1,12 +1,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from features.cut_point import cut_query
 from features.errors import InputError
 from features.plan import FeaturePlan
 from models.bundle import KINDS, MANIFEST, Bundle
+from models.estimator import columns_of
+from models.potential import Potential
 
 PLAN = FeaturePlan(horizon_days=60, order_columns=("quantity",), exclude={"product_id": ("POST",)})
 TRAINING = {"as_of": "2024-06-01T00:00:00+00:00", "currency": "£"}
@@ -46,6 +50,30 @@ def test_a_bundle_read_again_is_the_same_and_forecasts_the_same(
     pd.testing.assert_frame_equal(
         read.estimator().predict(frame), written.estimator().predict(frame), check_exact=True
     )
+
+
+def test_a_bundle_keeps_the_potential_apart_from_the_forecaster(lesson: Lesson, tmp_path: Path) -> None:
+    forecaster = KINDS["trees"](horizon_days=60).fit(*lesson)
+    potential = Potential().fit(forecaster, dict.fromkeys(lesson[0]["as_of_day"].unique(), 20.0))
+    read = Bundle.read(
+        Bundle.of(forecaster, PLAN, training=TRAINING, potential=potential).write(tmp_path / "bundle")
+    )
+    assert {name for name in read.documents if name.startswith("trees/")} == {
+        "trees/no_order.txt",
+        "trees/value.txt",
+        "trees/potential.txt",
+    }
+    assert read.cut_query == cut_query(PLAN)
+    told, columns = read.potential(), columns_of(lesson[0])
+    assert told is not None
+    np.testing.assert_array_equal(
+        told.score(columns, read.estimator().forecast(columns)),
+        potential.score(columns, forecaster.forecast(columns)),
+    )
+
+
+def test_a_bundle_without_a_potential_has_none(bundle: Bundle) -> None:
+    assert bundle.potential() is None
 
 
 @pytest.mark.parametrize("kind", HISTORIC)

@@ -43,6 +43,14 @@ def test_the_probability_integral_transform_is_uniform_in_every_decile(fitted: V
         assert (part > 0.9).mean() == pytest.approx(0.1, abs=0.03)
 
 
+def test_half_of_the_buyers_reach_the_median_of_their_values(fitted: ValueSpread) -> None:
+    no_order, if_any = np.array([0.0, 0.5]), np.array([60.0, 60.0])
+    median = 60.0 * gamma.ppf(0.5, 2.0, scale=0.5)
+    reaching = fitted.reaching(median, no_order, (1 - no_order) * if_any)
+    assert reaching == pytest.approx([0.5, 0.25], abs=0.03)
+    assert fitted.reaching(1e-9, no_order, (1 - no_order) * if_any) == pytest.approx([1.0, 0.5])
+
+
 def test_who_is_unlikely_to_order_has_nothing_in_the_interval(fitted: ValueSpread) -> None:
     low, high = fitted.interval(np.array([0.05, 0.2, 0.89, 0.9, 1.0]), np.array([50.0, 40.0, 9.0, 8.0, 0.0]))
     assert (low > 0).tolist() == [True, False, False, False, False]
