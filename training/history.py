@@ -1,16 +1,18 @@
 """A shop's staged history, from which a snapshot of any past day is taken."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import ClassVar
 
 import duckdb
 import numpy as np
 import pandas as pd
 
 from features.batch import SPINE, match_refunds, put_everybody_on_spine, put_on_spine
-from features.contract import DAY
+from features.contract import DAY, ORDERS, Table
 from features.instants import Cutoff
 from features.plan import FeaturePlan
 from training.labels import label_query, label_spine
@@ -48,6 +50,13 @@ class History:
         After a snapshot, for which labels are wanted.
     """
 
+    records: ClassVar[Table] = ORDERS
+    """The table whose first record begins the history."""
+    present: ClassVar[str] = "orders_all IS NOT NULL"
+    """Who stands in a snapshot, as a condition of feature rows."""
+    outcome: ClassVar[str] = "orders"
+    """What is labelled beside the value."""
+
     connection: duckdb.DuckDBPyConnection
     plan: FeaturePlan
     time_zone: str
@@ -59,11 +68,11 @@ class History:
 
     def __post_init__(self) -> None:
         self._steps = self.plan.sql()["duckdb"]
-        self._label_query = label_query(self.plan, days=self.days)
+        self._label = self._labeller()
         match_refunds(self.connection, self._steps)
 
     def snapshot(self, as_of: datetime, *, share: float = 1.0) -> pd.DataFrame:
-        """Return the feature rows of everybody who ordered before `as_of`, indexed by customer_id.
+        """Return the feature rows of everybody `present` at `as_of`, indexed by customer_id.
 
         Parameters
         ----------
@@ -77,9 +86,9 @@ class History:
             self._fill_spine(as_of, made)
             rows = self.connection.execute(
                 f'SELECT * EXCLUDE (as_of), {PLACE} AS "{PLACE}" '
-                f"FROM ({self._steps['features']}) ORDER BY customer_id"
+                f"FROM ({self._steps['features']}) WHERE {self.present} ORDER BY customer_id"
             ).df()
-            rows = rows.set_index("customer_id").dropna(subset="orders_all")
+            rows = rows.set_index("customer_id")
             self._places[key] = rows.pop(PLACE)
             self._snapshots[key] = rows
         rows = self._snapshots[key]
@@ -88,7 +97,7 @@ class History:
     def labels(
         self, as_of: datetime, *, known_by: datetime | None = None, share: float = 1.0
     ) -> pd.DataFrame:
-        """Return ``orders_{d}`` and ``value_{d}`` of the rows of a snapshot, for every d of `days`.
+        """Return ``{outcome}_{d}`` and ``value_{d}`` of the rows of a snapshot, for every d of `days`.
 
         Parameters
         ----------
@@ -101,20 +110,25 @@ class History:
         key = (as_of, share, known)
         if key not in self._labels:
             self._fill_spine(as_of, share)
-            labels = label_spine(self.connection, self._label_query, days=self.days, known_by=known)
+            labels = self._label(self.connection, days=self.days, known_by=known)
             labels = labels.set_index("customer_id").loc[self.snapshot(as_of, share=share).index]
             if known_by is not None:
                 coming = [day for day in self.days if as_of + timedelta(days=day) > known_by]
-                labels[[f"{what}_{day}" for what in ("orders", "value") for day in coming]] = np.nan
+                labels[[f"{what}_{day}" for what in (self.outcome, "value") for day in coming]] = np.nan
             self._labels[key] = labels
         return self._labels[key]
 
     def cutoffs(self, as_of: datetime) -> list[datetime]:
-        """Return the instants whose snapshots may teach at `as_of`, latest first: one in thirty days."""
-        first = self.connection.execute(
-            "SELECT min(greatest(ordered_at, ingested_at)) FROM orders"
+        """Return the instants whose snapshots may teach at `as_of`, latest first: one in thirty days.
+
+        Thirty days are known before each.
+        """
+        ((first,),) = self.connection.execute(
+            f"SELECT min(greatest({self.records.clock}, ingested_at)) FROM {self.records.name}"
         ).fetchall()
-        return cutoffs_since(first[0][0], as_of=as_of, time_zone=self.time_zone)
+        earliest = Cutoff.at(as_of, self.time_zone).micros - first - EARLIEST_DAYS * DAY
+        days = (STEP_DAYS * number for number in range(1, MOST_SNAPSHOTS + 1))
+        return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
 
     def crowd(self, as_of: datetime) -> float:
         """Return the share of customers that are at most `MOST_CUSTOMERS` at `as_of`."""
@@ -149,6 +163,10 @@ class History:
             self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
         return self._customers[as_of]
 
+    def _labeller(self) -> Callable[..., pd.DataFrame]:
+        """Prepare the labels, which then ask for the connection, the days and ``known_by``."""
+        return partial(label_spine, query=label_query(self.plan, days=self.days))
+
     def _fill_spine(self, as_of: datetime, share: float) -> None:
         cutoff = Cutoff.at(as_of, self.time_zone)
         self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
@@ -159,16 +177,3 @@ class History:
 
 def _places(share: float) -> int:
     return round(share * PLACES)
-
-
-def cutoffs_since(first_known: int, *, as_of: datetime, time_zone: str) -> list[datetime]:
-    """Return the instants thirty days apart before `as_of`, latest first, with thirty days known before each.
-
-    Parameters
-    ----------
-    first_known
-        When the first record had happened and was ingested (int64 us UTC).
-    """
-    earliest = Cutoff.at(as_of, time_zone).micros - first_known - EARLIEST_DAYS * DAY
-    days = (STEP_DAYS * number for number in range(1, MOST_SNAPSHOTS + 1))
-    return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
