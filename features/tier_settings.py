@@ -3,12 +3,23 @@
 from collections.abc import Sequence
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from features.configuration import Section
+from features.silence import Rhythm
 
 SERVICE = "service"
-Name = Annotated[str, StringConstraints(pattern=r"^\S(.{0,78}\S)?$")]
+LONGEST = 80
+"""Letters of a tier's name."""
+
+
+def _is_name(name: str) -> str:
+    if name != name.strip() or not name.isprintable() or not 0 < len(name) <= LONGEST:
+        raise ValueError(f"is no name: take 1 to {LONGEST} letters, without blanks around them")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
 Days = Annotated[float, Field(gt=0, le=36500)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -124,6 +135,15 @@ class TierSettings(Section):
                 f"lapsing_days = {self.lapsing_days:g} must be less than lost_days = {self.lost_days:g}"
             )
         return self
+
+    def rhythm(self, measured: Rhythm) -> Rhythm:
+        """Return the shop's rhythm as it was measured, but for the days that are set."""
+        lapsing, lost = self.lapsing_days, self.lost_days
+        if lapsing is None:
+            lapsing = measured.lapsing_days if lost is None else min(measured.lapsing_days, lost / 2)
+        if lost is None:
+            lost = measured.lost_days if measured.lost_days > lapsing else 2 * lapsing
+        return Rhythm(round(lapsing), round(lost))
 
 
 HIGH = Level(name="high", when="top(clv, 0.2)")

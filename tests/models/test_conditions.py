@@ -247,7 +247,7 @@ def answers(engine: Any, condition: Condition, rows: list[Row]) -> list[bool]:
     return [bool(value) for (value,) in engine.execute(query).fetchall()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=TEXTS, rows=ROWS)
 def test_every_engine_answers_alike(engines: list[Any], text: str, rows: list[Row]) -> None:
     condition = read(text)

@@ -44,7 +44,7 @@ def bringing(values: Values, share: float) -> float | None:
 WHOLE = st.lists(st.one_of(st.none(), st.integers(-3, 9).map(float)), min_size=1, max_size=20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(values=WHOLE)
 def test_cut_points_are_what_trying_every_value_gives(
     connection: duckdb.DuckDBPyConnection, values: Values
@@ -58,7 +58,7 @@ def test_cut_points_are_what_trying_every_value_gives(
     assert measured(connection, values, *cuts) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(values=WHOLE, share=st.sampled_from(SHARES))
 def test_who_is_not_in_the_top_is_in_the_bottom(
     connection: duckdb.DuckDBPyConnection, values: Values, share: float
