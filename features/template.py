@@ -66,6 +66,34 @@ discount_rate = 0.10  # by which that value discounts, per year
 # [features.sql]
 # weekend_orders = "select count(*) from days where weekday >= 5"
 
+# [tiers]  # how customers are graded, for service; see docs/standing.md
+# purpose = "service"  # what tiers are for; "pricing" is refused
+# hysteresis = 0.1  # the share by which a condition is eased for who is in its tier already, 0 to 0.5
+# minimum_stay_days = 28  # how long a customer stays in a tier after a move
+# lapsing_days = 60  # the silence from which a customer is lapsing; without it the shop's own rhythm tells
+# lost_days = 180  # the silence from which a customer is lost; likewise
+# established_orders = 3  # from how many orders a customer is established
+# frequency_bands = [4, 12]  # orders in 365 days from which a frequency is medium, and high; else quantiles
+# monetary_bands = [100, 1000]  # spend in 365 days from which it is medium, and high; else quantiles
+
+# [[tiers.levels]]  # best first: a customer is in the first tier whose condition holds; names are yours
+# name = "high"
+# when = "top(clv, 0.2)"  # among the fifth with the highest value; also bottom(x, share), brings(x, share)
+# [[tiers.levels]]
+# name = "potential"
+# when = "top(potential_score, 0.25) and not churn_risk > 0.9"  # and, or, not, in, between, is null, + - * /
+# [[tiers.levels]]
+# name = "low"  # the last takes everybody who is left
+
+# [[tiers.flows]]  # puts a customer into a tier at once
+# tier = "high"
+# when = "spend_30d > 5000"
+# reason = "spent over 5,000 in 30 days"
+
+# [tiers.fairness]
+# attributes = ["gender"]  # columns of customers: between their groups the tiers are compared
+# may_be_features = false  # whether the forecast may use them
+
 # [serving]
 # store = "postgresql://USER@HOST/DATABASE"  # where runs are kept; without it, in the workspace
 # keep_runs = 30  # how many of the latest runs keep their scores

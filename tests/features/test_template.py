@@ -12,6 +12,7 @@ from features.forecast_settings import ForecastSettings
 from features.own_sources import OwnSettings
 from features.sources import CustomersSource, OrdersSource, read_sources
 from features.template import write_template
+from features.tier_settings import FairnessSettings, TierSettings
 from serving.settings import ServingSettings
 
 RETAIL = Path(__file__).parents[3] / "shared" / "data" / "online_retail_ii"
@@ -102,12 +103,30 @@ def test_several_files_are_one_pattern(tmp_path: Path) -> None:
     assert orders_of(tmp_path / "two", *files)["path"] == "../data/orders_202*.csv"
 
 
+MODELS = (
+    *(Project, OrdersSource, CustomersSource, OwnSettings, ForecastSettings, TierSettings, FairnessSettings),
+    ServingSettings,
+)
+TABLES = {"columns", "exclude", "table", "sql", "levels", "flows", "fairness"}
+
+
 def test_every_key_there_is_is_explained_in_a_line(tmp_path: Path) -> None:
     text = write_template(tmp_path, []).read_text()
-    for model in (Project, OrdersSource, CustomersSource, OwnSettings, ForecastSettings, ServingSettings):
-        for key in set(model.model_fields) - {"columns", "exclude", "table", "sql"}:
+    for model in MODELS:
+        for key in set(model.model_fields) - TABLES:
             assert re.search(rf"(?m)^(# )?{key} = .*  # .", text), key
     assert all(len(line) <= 120 for line in text.splitlines())
+
+
+def test_the_tiers_are_right_once_their_marks_are_taken_away(tmp_path: Path) -> None:
+    file = write_template(tmp_path, [])
+    before, rest = file.read_text().split("# [tiers]")
+    tiers, after = rest.split("# [serving]")
+    marked = re.sub(r"(?m)^# ", "", f"# [tiers]{tiers}")
+    file.write_text(f"{before}{marked}# [serving]{after}")
+    read = Configuration.read(file, environ={}).section("tiers", TierSettings)
+    assert [level.name for level in read.levels] == ["high", "potential", "low"]
+    assert (read.flows[0].tier, read.fairness.attributes) == ("high", ("gender",))
 
 
 @pytest.mark.parametrize(
