@@ -17,6 +17,7 @@ from features.freshness import freshness
 from features.instants import Cutoff
 from features.quality import DataQuality
 from features.staging import stage
+from features.tier_settings import TierSettings
 from models.agreement import disagreement
 from models.bundle import Bundle
 from models.standing import percentile, quantile_grid
@@ -28,18 +29,11 @@ from serving.purchases import purchase_scores
 from serving.run_identity import run_id
 from serving.scores_file import write_scores
 from serving.settings import ServingSettings
+from serving.standing import StandingJob
 from serving.store import Run, Store
 from serving.tables import SCHEMA
 
 BATCH_ROWS = 100_000
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The scores of everybody, column by column, and the grid of their churn risk."""
-
-    table: pa.Table
-    churn_risk_grid: list[float]
 
 
 @dataclass(frozen=True)
@@ -101,14 +95,13 @@ class ScoringJob:
                 freshness(connection, as_of=as_of, time_zone=project.time_zone, allow_stale=allow_stale)
             run = self._named(quality, as_of)
             published = self.store.published(run.run_id)
+            cutoff = Cutoff.at(as_of, project.time_zone)
+            if published is None or curves is not None:
+                self._make_features(connection, cutoff)
             if published is None:
-                scores = self._score(connection, Cutoff.at(as_of, project.time_zone))
-                run = replace(run, customers=scores.table.num_rows)
-                facts = {"churn_risk_grid": scores.churn_risk_grid}
-                self.store.publish(run, scores.table.to_batches(), facts=facts)
+                run = self._publish(connection, run, cutoff)
             if curves is not None:
-                rows = self._feature_rows(connection, Cutoff.at(as_of, project.time_zone))
-                write_curves(self.bundle, rows, curves)
+                write_curves(self.bundle, _feature_rows(connection), curves)
         run = published or run
         if out is not None:
             write_scores(self.store, run, out, language=self._settings.language)
@@ -160,25 +153,36 @@ class ScoringJob:
             preceding=preceding.run_id if preceding else None,
         )
 
-    def _feature_rows(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> pa.RecordBatchReader:
+    def _make_features(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> None:
+        """Make the table ``features``: one row for everybody known at the cutoff."""
         steps = self.bundle.steps("duckdb")
         match_refunds(connection, steps)
         if self._is_labelled:
             put_on_spine(connection, f"SELECT customer_id FROM {CUSTOMERS.name}", cutoff)
         elif put_everybody_on_spine(connection, cutoff) == 0:
             raise InputError("nobody is known before this as_of; give a later one with --as-of")
-        return connection.sql(steps["features"]).to_arrow_reader(BATCH_ROWS)
+        connection.execute(f"CREATE OR REPLACE TABLE features AS {steps['features']}")
 
-    def _score(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Scores:
-        reader = self._feature_rows(connection, cutoff)
-        table = pa.Table.from_batches(list(self._forecast(reader, cutoff))).sort_by("customer_id")
+    def _publish(self, connection: duckdb.DuckDBPyConnection, run: Run, cutoff: Cutoff) -> Run:
+        batches = list(self._forecast(_feature_rows(connection), cutoff))
+        table = pa.Table.from_batches(batches).sort_by("customer_id")
+        grid = quantile_grid(numbers(table, "churn_risk")) if "churn_risk" in table.column_names else []
         for field in SCHEMA:  # what does not apply is null
             if field.name not in {*table.column_names, "churn_risk_percentile"}:
                 table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
-        grid = quantile_grid(numbers(table, "churn_risk"))
         ranks = percentile(grid, numbers(table, "churn_risk"))
         table = table.append_column("churn_risk_percentile", pa.array(ranks, from_pandas=True))
-        return Scores(table.select(SCHEMA.names).cast(SCHEMA), grid)
+        settings = self.configuration.section("tiers", TierSettings)
+        job = StandingJob(connection, self.bundle, settings, self.store, run, cutoff)
+        standing = job.stand(table)
+        done = replace(run, customers=table.num_rows)
+        self.store.publish(
+            done,
+            standing.scores.select(SCHEMA.names).cast(SCHEMA).to_batches(),
+            facts={"churn_risk_grid": grid, "placement": standing.placement.to_json()},
+            moves=standing.moves,
+        )
+        return done
 
     def _forecast(self, reader: pa.RecordBatchReader, cutoff: Cutoff) -> Iterator[pa.RecordBatch]:
         if self._is_labelled:
@@ -186,3 +190,7 @@ class ScoringJob:
         if self.bundle.plan().reads_contracts:
             return contract_scores(self.bundle, reader)
         return purchase_scores(self.bundle, reader, cutoff)
+
+
+def _feature_rows(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    return connection.sql("SELECT * FROM features").to_arrow_reader(BATCH_ROWS)

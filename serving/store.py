@@ -1,6 +1,6 @@
 """The store: published runs, each whole or not at all, and what they say about a customer."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from serving.tables import COLUMNS, RUNS, SCHEMA, SCORES
 
 CHUNK_ROWS = 20_000
 """Rows held in memory at once."""
+ASKED = 1_000
+"""Customers that one query asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,17 @@ class Store:
         with self._database.reading() as connection:
             row = connection.execute(_CUSTOMER, {"customer_id": customer_id}).one_or_none()
         return None if row is None else row._asdict()
+
+    def rows(self, run_id: str, customer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Read the scores of some customers by customer_id; nothing of who has none, or whose were pruned."""
+        key = sa.select(RUNS.c.run_key).where(RUNS.c.run_id == run_id).scalar_subquery()
+        query = sa.select(*(SCORES.c[name] for name in SCHEMA.names)).where(SCORES.c.run_key == key)
+        found: dict[str, dict[str, Any]] = {}
+        with self._database.reading() as connection:
+            for first in range(0, len(customer_ids), ASKED):
+                some = query.where(SCORES.c.customer_id.in_(customer_ids[first : first + ASKED]))
+                found |= {row.customer_id: row._asdict() for row in connection.execute(some)}
+        return found
 
     def scores(self, run_id: str) -> Iterator[pa.RecordBatch]:
         """Read the scores of a run by customer_id (in the order of bytes), a chunk at a time.

@@ -1,0 +1,222 @@
+"""The standing of everybody in a run: tiers that follow from those before, stages, classes, and who moves."""
+
+import json
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from features.contract import CUSTOMERS, DAY, Kind
+from features.instants import Cutoff
+from features.parsing import identifier
+from features.silence import Rhythm, shop_rhythm
+from features.survey import KINDS
+from features.tier_settings import TierSettings
+from models.bundle import Bundle
+from models.placement import CLASS_KINDS, Placement, columns_read
+from models.tiers import TierPolicy
+from serving.standings import MOVES
+from serving.store import Run, Store
+from serving.tables import SCHEMA
+
+PROFILE = {"main_category": Kind.TEXT, "return_days": Kind.NUMBER}
+COLUMNS = (
+    *("potential_score", "value_tier", "loyalty_tier", "lifecycle_stage", "is_base_customer", "need"),
+    *("main_category", "frequency_band", "monetary_band", "previous_value_tier", "tier_changed_at"),
+    "transition_reason",
+)
+"""The columns of the output table that standing fills, or blanks."""
+_COLUMNS = """
+SELECT CASE WHEN value_tier = $highest THEN NULL ELSE {potential} END AS potential_score, value_tier,
+    loyalty_tier, lifecycle_stage, is_base_customer = 1 AS is_base_customer, need, main_category,
+    frequency_band, monetary_band,
+    CASE WHEN value_tier = previous_tier THEN tier_before ELSE previous_tier END AS previous_value_tier,
+    CASE WHEN value_tier = previous_tier THEN started ELSE $as_of END AS tier_changed_at,
+    CASE WHEN value_tier = previous_tier THEN reason_before ELSE why.reason END AS transition_reason
+FROM followed LEFT JOIN why USING (customer_id) ORDER BY customer_id
+"""
+_MOVES = """
+SELECT customer_id, 'value_tier' AS kind, value_tier AS name, previous_tier AS previous, reason
+FROM followed LEFT JOIN why USING (customer_id) WHERE value_tier IS DISTINCT FROM previous_tier
+UNION ALL
+SELECT customer_id, 'lifecycle_stage', lifecycle_stage, previous_stage,
+    CASE WHEN previous_stage IS NOT NULL THEN {stage_reason} END
+FROM followed WHERE lifecycle_stage IS DISTINCT FROM previous_stage
+UNION ALL
+SELECT customer_id, kind, NULL, name, NULL FROM standing_before
+WHERE NOT EXISTS (SELECT 1 FROM followed WHERE followed.customer_id = standing_before.customer_id)
+"""
+_WITH_BEFORE = """
+(SELECT subjects.*, tier.name AS previous_tier, tier.previous AS tier_before, tier.started,
+    tier.reason AS reason_before, tier.previous IS NOT NULL AS has_moved,
+    ({as_of} - tier.started) / {day} AS days_in_tier, stage.name AS previous_stage
+FROM subjects
+LEFT JOIN (SELECT * FROM standing_before WHERE kind = 'value_tier') AS tier USING (customer_id)
+LEFT JOIN (SELECT * FROM standing_before WHERE kind = 'lifecycle_stage') AS stage USING (customer_id))
+"""
+_ATTRIBUTES = """
+LEFT JOIN (SELECT * FROM customers WHERE valid_from IS NULL OR valid_from < {as_of}
+    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC NULLS LAST) = 1
+) AS attributes USING (customer_id)
+"""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The outcome for one run.
+
+    Parameters
+    ----------
+    scores
+        One row per customer, by customer_id: the forecasts and `COLUMNS`.
+    moves
+        Who begins a period in the store, with the columns of `MOVES`.
+    placement
+        The rules, with their cut points.
+    """
+
+    scores: pa.Table
+    moves: pa.Table
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class StandingJob:
+    """What the standing of a run is made from.
+
+    Parameters
+    ----------
+    connection
+        With the staged tables, the spine, and the table ``features`` of everybody on it.
+    bundle
+        The model.
+    settings
+        The ``[tiers]`` of the configuration.
+    store
+        What was published so far.
+    run
+        That is made.
+    cutoff
+        Its `as_of`.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    bundle: Bundle
+    settings: TierSettings
+    store: Store
+    run: Run
+    cutoff: Cutoff
+
+    def stand(self, scores: pa.Table) -> Standing:
+        """Place everybody, and leave the tables ``subjects`` and ``followed`` in the database.
+
+        Parameters
+        ----------
+        scores
+            One row per customer, by customer_id, with the forecasts and their percentile.
+
+        Raises
+        ------
+        InputError
+            The ``[tiers]`` of the configuration are no policy for such customers.
+        """
+        rhythm = self._rhythm()
+        self._make_profile(rhythm)
+        sources = self._sources(scores)
+        policy = TierPolicy.of(
+            self.settings,
+            setting=self.run.setting,
+            label_means=self.bundle.training.get("label_means"),
+            columns={name: kind for name, (kind, _) in sources.items()} | CLASS_KINDS,
+        )
+        self._make_subjects(scores, {name: sources[name][1] for name in columns_read(policy, sources)})
+        placement = Placement.of(
+            self.settings,
+            policy=policy,
+            rhythm=rhythm,
+            setting=self.run.setting,
+            horizon_days=self.run.horizon_days,
+        ).measured(self.connection, "subjects", self.settings)
+        self._follow(placement)
+        self._tell_why(placement)
+        return Standing(self._with_standing(scores, policy), self._moves(placement), placement)
+
+    def _rhythm(self) -> Rhythm:
+        measured = shop_rhythm(self.connection, as_of=self.run.as_of, horizon_days=self.run.horizon_days)
+        return self.settings.rhythm(measured)
+
+    def _make_profile(self, rhythm: Rhythm) -> None:
+        shop = f"CREATE OR REPLACE TABLE shop AS SELECT {rhythm.lost_days}::BIGINT AS lost_days"
+        self.connection.execute(shop)
+        self.connection.execute(f"CREATE OR REPLACE TABLE profile AS {self.bundle.profile('duckdb')}")
+
+    def _sources(self, scores: pa.Table) -> dict[str, tuple[Kind, str]]:
+        """Return what conditions may name: its kind, and the table that has it."""
+        numbers = [field.name for field in scores.schema if pa.types.is_floating(field.type)]
+        forecasts = [name for name in numbers if scores[name].null_count < scores.num_rows]
+        known = {name: (kind, "attributes") for name, kind in self._attributes().items()}
+        known |= dict.fromkeys(self.bundle.feature_names, (Kind.NUMBER, "features"))
+        known |= dict.fromkeys(forecasts, (Kind.NUMBER, "scores"))
+        return known | {name: (kind, "profile") for name, kind in PROFILE.items()}
+
+    def _attributes(self) -> dict[str, Kind]:
+        tables = {row[0] for row in self.connection.execute("SHOW TABLES").fetchall()}
+        if CUSTOMERS.name not in tables:
+            return {}
+        columns = self.connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall()
+        return {column[0]: KINDS[column[1]] for column in columns if column[0] not in CUSTOMERS.staged}
+
+    def _make_subjects(self, scores: pa.Table, sources: dict[str, str]) -> None:
+        taken = dict.fromkeys(PROFILE, "profile") | sources
+        columns = ", ".join(f"{table}.{identifier(name)}" for name, table in taken.items())
+        attributes = _ATTRIBUTES.format(as_of=self.cutoff.micros) if "attributes" in sources.values() else ""
+        self.connection.register("scores", scores)
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE subjects AS SELECT customer_id, {columns} FROM scores "
+            f"JOIN features USING (customer_id) JOIN profile USING (customer_id) {attributes}"
+        )
+        self.connection.unregister("scores")
+
+    def _follow(self, placement: Placement) -> None:
+        """Make the table ``followed``: everybody with the standing of now and before."""
+        before = self.store.standing(before=self.run.as_of)
+        started = before["started_at"].cast(pa.int64())
+        self.connection.register("before", before.append_column("started", started))
+        self.connection.execute("CREATE OR REPLACE TABLE standing_before AS SELECT * FROM before")
+        self.connection.unregister("before")
+        source = _WITH_BEFORE.format(as_of=self.cutoff.micros, day=float(DAY))
+        self.connection.execute(f"CREATE OR REPLACE TABLE followed AS {placement.follow_sql(source)}")
+
+    def _tell_why(self, placement: Placement) -> None:
+        """Make the table ``why``: the reason of everybody who had a tier and now has another."""
+        policy, cuts = placement.policy, placement.cuts["tiers"]
+        columns = ", ".join(map(identifier, ["customer_id", "value_tier", "previous_tier", *policy.columns]))
+        movers = self.connection.sql(
+            f"SELECT {columns} FROM followed WHERE value_tier <> previous_tier"
+        ).to_arrow_table()
+        names = movers["customer_id"].to_pylist()
+        then = self.store.rows(self.run.preceding, names) if self.run.preceding else {}
+        reasons = [
+            policy.because(cuts, then.get(row["customer_id"]), row, row["previous_tier"], row["value_tier"])
+            for row in movers.to_pylist()
+        ]
+        told = [json.dumps(reason, ensure_ascii=False) for reason in reasons]
+        why = pa.table({"customer_id": pa.array(names, pa.string()), "reason": pa.array(told, pa.string())})
+        self.connection.register("reasons", why)
+        self.connection.execute("CREATE OR REPLACE TABLE why AS SELECT * FROM reasons")
+        self.connection.unregister("reasons")
+
+    def _with_standing(self, scores: pa.Table, policy: TierPolicy) -> pa.Table:
+        known = {row[0] for row in self.connection.execute("DESCRIBE followed").fetchall()}
+        query = _COLUMNS.format(potential="potential_score" if "potential_score" in known else "NULL")
+        facts = {"highest": policy.highest, "as_of": self.cutoff.micros}
+        columns = self.connection.sql(query, params=facts).to_arrow_table()
+        for name in COLUMNS:
+            kept = [place for place, column in enumerate(scores.column_names) if column == name]
+            scores = scores.remove_column(kept[0]) if kept else scores
+            scores = scores.append_column(name, columns[name].cast(SCHEMA.field(name).type))
+        return scores
+
+    def _moves(self, placement: Placement) -> pa.Table:
+        reason = placement.stage_reason_sql()
+        return self.connection.sql(_MOVES.format(stage_reason=reason)).to_arrow_table().cast(MOVES)
