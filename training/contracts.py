@@ -13,7 +13,7 @@ from features.configuration import Configuration
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import EPOCH, Cutoff
-from features.sources import read_sources
+from features.protected import feature_sources
 from features.staging import stage
 from features.survey import plan_features
 from models.bundle import Bundle
@@ -213,7 +213,7 @@ def _lesson(
     as_of = as_of or end_of_contracts(connection, now=datetime.now(UTC))
     plan = plan_features(
         connection,
-        read_sources(configuration),
+        feature_sources(configuration, connection),
         horizon_days=settings.horizon_days,
         cutoff=Cutoff.at(as_of, time_zone),
         is_contractual=True,

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from fairlearn.metrics import MetricFrame
 
-from features.configuration import nearest
 from features.contract import CUSTOMERS
-from features.errors import InputError
 from features.instants import Cutoff
 from features.parsing import identifier
+from features.protected import check_attributes
 from training.intervals import log_ratio, wilson
 
 FEWEST = 200
@@ -48,17 +47,7 @@ def attributes_at(
     InputError
         There is no such column.
     """
-    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-    known = (
-        [row[0] for row in connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall()]
-        if CUSTOMERS.name in tables
-        else []
-    )
-    for name in names:
-        if name not in known or name in CUSTOMERS.staged:
-            others = [column for column in known if column not in CUSTOMERS.staged]
-            hint = nearest(name, others) if others else "it has no attributes"
-            raise InputError(f"tiers.fairness.attributes: {name!r} is no attribute of customers; {hint}")
+    check_attributes(connection, names)
     columns = ", ".join(map(identifier, names))
     return (
         connection.execute(

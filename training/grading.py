@@ -79,12 +79,13 @@ class Grading:
         -------
         One row per run and tier, best tier first, names of the past last: ``as_of``, ``tier``,
         ``customers`` and `MEASURES`, NaN where not known: ``revenue`` (orders of the horizon less their
-        refunds known by its end, or fees) and ``revenue_per_customer``; ``margin``, where costs are known; ``repurchase_rate``, of those who
-        had ordered before, and ``churn_rate``, its complement (of contracts: the share that ended);
-        ``to_best_rate``, of those not in the best tier the share that is in it at the first run from the
-        horizon's end on; ``complaints`` and ``complaints_per_customer``; ``resolve_days``, the mean of those
-        resolved by the end, and ``unresolved_share`` of the others; ``satisfaction``, the mean score of
-        surveys and reviews, and ``recommendation``, that of those about recommending (0 to 10).
+        refunds known by its end, or fees) and ``revenue_per_customer``; ``margin``, where costs are
+        known; ``repurchase_rate``, of those who had ordered before, and ``churn_rate``, its complement
+        (of contracts: the share that ended); ``to_best_rate``, of those not in the best tier the share
+        that is in it at the first run from the horizon's end on; ``complaints`` and
+        ``complaints_per_customer``; ``resolve_days``, the mean of those resolved by the end, and
+        ``unresolved_share`` of the others; ``satisfaction``, the mean score of surveys and reviews, and
+        ``recommendation``, that of those about recommending (0 to 10).
         """
         tables = [self._effect(as_of, known_by=known_by) for as_of in runs]
         columns = ["as_of", "tier", "customers", *MEASURES]

@@ -1,5 +1,6 @@
 """The training job of the labelled setting: a table of customers with a known outcome."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,7 +15,8 @@ from features.contract import CUSTOMERS, Kind
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
 from features.plan import FeaturePlan
-from features.sources import CustomersSource, read_sources
+from features.protected import feature_sources
+from features.sources import CustomersSource, Source, read_sources
 from features.staging import stage
 from features.survey import plan_attributes
 from models.bundle import Bundle, as_json
@@ -112,7 +114,10 @@ def train_labelled(
         stage(configuration, connection)
         outcome, plan, notes = _look(configuration, connection)
         lesson = LabelledLesson(connection, plan, outcome, Cutoff.at(as_of, project.time_zone))
-        frame, recipe = lesson.frame(plan.sql()["duckdb"]), lesson.recipe(_source(configuration).label_means)
+        frame, recipe = (
+            lesson.frame(plan.sql()["duckdb"]),
+            lesson.recipe(_source(read_sources(configuration)).label_means),
+        )
         allowed = _settings(configuration).allow_features
         check_single_features(frame, lesson.came.to_numpy(dtype=float), allowed=allowed)
         made = splits(lesson.came.to_numpy(), seed=SEED)
@@ -162,7 +167,7 @@ def _look(
     InputError
         The outcome tells nothing, or no column does.
     """
-    source = _source(configuration)
+    source = _source(feature_sources(configuration, connection))
     outcome = read_outcome(connection, source)
     plan, notes = plan_attributes(connection, source, horizon_days=_settings(configuration).horizon_days)
     return outcome, plan, [*outcome.notes, *notes]
@@ -260,8 +265,8 @@ def _facts(
     }
 
 
-def _source(configuration: Configuration) -> CustomersSource:
-    source = read_sources(configuration)[CUSTOMERS.name]
+def _source(sources: Mapping[str, Source]) -> CustomersSource:
+    source = sources[CUSTOMERS.name]
     assert isinstance(source, CustomersSource)  # noqa: S101 - by the contract
     return source
 

@@ -17,7 +17,7 @@ from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
 from features.own import Function
 from features.own_sources import read_own
-from features.sources import read_sources
+from features.protected import feature_sources
 from features.staging import stage
 from features.survey import plan_features
 from models.bundle import Bundle
@@ -32,8 +32,9 @@ from training.gate import SO_FAR, judge, unfit
 from training.golden import with_golden_histories
 from training.grade import grade_of
 from training.history import History
-from training.holdout import Progress, champion_forecasts, forecasts, held_out_origins
+from training.holdout import Progress, Watch, champion_forecasts, forecasts, held_out_origins
 from training.leakage import check_engines_agree, check_no_future, check_single_features
+from training.potential import PotentialTrial
 from training.recipes import TREES, recipes
 from training.registration import Result, Training, register
 from training.registry import CHAMPION, Registry
@@ -80,13 +81,23 @@ class Lesson:
         settings = self.settings.model_copy(update=found.capacity)
         return replace(self, settings=settings, tuning=found.facts)
 
-    def held_out(self, champion: Bundle | None, progress: Progress) -> pd.DataFrame:
+    def held_out(
+        self,
+        champion: Bundle | None,
+        progress: Progress,
+        *,
+        watch: Watch = lambda _origin, _name, _fitted: None,
+    ) -> pd.DataFrame:
         """Return the forecasts of all recipes, and of the champion so far, at the held-out origins."""
         origins = held_out_origins(self.history, self.as_of)
         if not origins:
             return pd.DataFrame()
         tried = recipes(self.settings, seed=SEED)
-        judged = [forecasts(self.history, tried, origins=origins, known_by=self.as_of, progress=progress)]
+        judged = [
+            forecasts(
+                self.history, tried, origins=origins, known_by=self.as_of, progress=progress, watch=watch
+            )
+        ]
         if champion is not None:
             progress("the champion so far")
             past = self.history
@@ -162,7 +173,8 @@ def train(
         lesson = lesson.tuned(progress)
         why_unfit = unfit(champion, configuration, connection)
         rival = None if why_unfit else champion
-        held_out = lesson.held_out(rival, progress)
+        trial = PotentialTrial(lesson.history, lesson.as_of, SEED)
+        held_out = lesson.held_out(rival, progress, watch=trial.watch)
         verdict = judge(
             held_out,
             TREES,
@@ -172,12 +184,15 @@ def train(
         ).after(why_unfit)
         progress(f"teaching {verdict.name} on everything known")
         estimator, facts, present = lesson.taught(verdict.name)
+        beside = trial.outcome(estimator)
         plan = lesson.history.plan
     evaluation = None if held_out.empty else evaluate(held_out)
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None
     facts |= grade_of(held_out, verdict.name, list(recipes(lesson.settings, seed=SEED))).facts()
-    bundle = with_golden_histories(Bundle.of(estimator, plan, training=facts), time_zone=project.time_zone)
+    facts |= beside.facts()
+    bundle = Bundle.of(estimator, plan, training=facts, potential=beside.potential)
+    bundle = with_golden_histories(bundle, time_zone=project.time_zone)
     result = Result(estimator, bundle, verdict, evaluation, held_out, present)
     return register(result, registry, project, champion)
 
@@ -242,7 +257,7 @@ def lesson_of(
     as_of = as_of or end_of_data(connection)
     plan = plan_features(
         connection,
-        read_sources(configuration),
+        feature_sources(configuration, connection),
         horizon_days=settings.horizon_days,
         cutoff=Cutoff.at(as_of, time_zone),
         value=settings.value,
