@@ -122,6 +122,11 @@ def discount_features(t: ir.Table) -> dict[str, ir.Value]:
     }
 
 
+def share_of(column: str, value: str) -> str:
+    """Name the feature for the share of a value of a mix."""
+    return f"{column}_share_{slug(value)}"
+
+
 def mix_features(t: ir.Table, mixes: Mixes) -> dict[str, ir.Value]:
     """Derive the share of purchased lines by category and the like, and the concentration of each mix.
 
@@ -130,9 +135,7 @@ def mix_features(t: ir.Table, mixes: Mixes) -> dict[str, ir.Value]:
     lines = t._purchases.cast("float64").nullif(0)
     mixed: dict[str, ir.Value] = {}
     for column, values in mixes.items():
-        shares = {
-            f"{column}_share_{slug(value)}": t[f"_{column}_{n}"] / lines for n, value in enumerate(values)
-        }
+        shares = {share_of(column, value): t[f"_{column}_{n}"] / lines for n, value in enumerate(values)}
         rest = 1 - sum(shares.values())
         squares = sum(share * share for share in shares.values())
         mixed |= shares | {f"{column}_concentration": squares + rest * rest}

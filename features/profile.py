@@ -1,9 +1,16 @@
 """What a customer's standing is told from beside the features: the main category, and a return after long."""
 
+from typing import TYPE_CHECKING
+
+import duckdb
 import ibis
 import ibis.expr.types as ir
 
+from features.basket import share_of
 from features.days import SUBJECT, known, order_days
+
+if TYPE_CHECKING:
+    from features.plan import FeaturePlan
 
 NEEDED = (
     SUBJECT,
@@ -70,3 +77,60 @@ def _main_categories(seen: ir.Table) -> ir.Table:
     ranked = counts.mutate(place=ibis.row_number().over(best))
     main = ranked.filter(ranked.place == 0)
     return main.select(SUBJECT, main_category=main.category)
+
+
+def main_category_sql(plan: "FeaturePlan") -> str:
+    """Write the main category as far as the features tell it: the largest share, beyond all unnamed ones.
+
+    Over the features of one customer, for DuckDB and SQLite; null where the features do not tell.
+    """
+    shares = {name: f'"{share_of("category", name)}"' for name in sorted(plan.mixes.get("category", ()))}
+    rest = f"1.000000001 - {' - '.join(shares.values())}"
+    cases = [
+        f"WHEN {' AND '.join(f'{share} >= {other}' for other in (rest, *shares.values()) if other != share)} "
+        f"THEN '{name.replace(chr(39), chr(39) * 2)}'"
+        for name, share in shares.items()
+    ]
+    return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS TEXT)"
+
+
+def wanted_sql(plan: "FeaturePlan", *, lost_days: int) -> str:
+    """Write whether a customer's profile tells more than the features: a return, or the main category.
+
+    Over the features of one customer, for DuckDB and SQLite; as good as false where null.
+    """
+    if not plan.reads_orders:
+        return "1 = 0"
+    returned = f'"gap_max_days" > {lost_days}'
+    if "category" not in plan.order_columns:
+        return returned
+    return f'({returned} OR "refunds_all" IS NOT NULL AND {main_category_sql(plan)} IS NULL)'
+
+
+def make_profiles(
+    connection: duckdb.DuckDBPyConnection, plan: "FeaturePlan", text: str, *, lost_days: int
+) -> None:
+    """Make the table ``profile``: one row per row of ``features``, as of `profile`.
+
+    Only those are looked up of whom the features do not tell: a small share of most shops.
+
+    Parameters
+    ----------
+    connection
+        With the staged tables, those of the steps, ``spine``, and ``features`` of everybody on it.
+    text
+        Of the bundle, for DuckDB.
+    """
+    connection.execute(f"CREATE OR REPLACE TABLE shop AS SELECT {lost_days}::BIGINT AS lost_days")
+    connection.execute(  # the text reads this one, since temporary tables come first
+        "CREATE TEMP TABLE spine AS SELECT spine.* FROM spine JOIN features USING (customer_id) "
+        f"WHERE {wanted_sql(plan, lost_days=lost_days)}"
+    )
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TABLE profile AS SELECT customer_id, "
+            f"coalesce({main_category_sql(plan)}, told.main_category) AS main_category, told.return_days "
+            f"FROM features LEFT JOIN ({text}) AS told USING (customer_id)"
+        )
+    finally:
+        connection.execute("DROP TABLE temp.spine")

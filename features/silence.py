@@ -15,7 +15,7 @@ LAPSING, LOST = 0.2, 0.05
 """Of returning customers, the shares that outlast a silence of ``lapsing_days`` and of ``lost_days``."""
 FEWEST_RETURNS = 50
 """With fewer there is no rhythm to measure."""
-MOST_LINES = 2_000_000
+MOST_LINES = 1_000_000
 """Of orders that are looked at; of more a share of the customers is drawn by a hash."""
 SHORTEST = 7
 """Days: no silence of a week is called unusual."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from features.batch import match_refunds, put_on_spine
 from features.contract import DAY
 from features.instants import Cutoff
 from features.plan import FeaturePlan
+from features.profile import main_category_sql, make_profiles, wanted_sql
 
 PLAN = FeaturePlan(horizon_days=90, order_columns=("category", "product_id"))
 AS_OF = 400
@@ -87,6 +89,39 @@ def test_without_orders_or_categories_nothing_is_told(profile_of: Callable[..., 
     assert profile_of([], FeaturePlan(horizon_days=90, reads_orders=False)) == (None, None)
 
 
+def test_what_the_features_tell_is_what_the_lines_tell(fill: Callable[..., None]) -> None:
+    """Of categories with and without a share among the features, with ties, nulls and refunds only."""
+    plan = FeaturePlan(horizon_days=90, order_columns=("category",), mixes={"category": ("tea", "it's")})
+    categories = ("tea", "tea", "it's", "cups", "hats", None)
+    draws = np.random.default_rng(1).integers((60, AS_OF, 6, 4), size=(200, 4)).tolist()
+    orders = [
+        bought(day, categories[category], customer_id=str(who), amount=5 if sign else -5)
+        for who, day, category, sign in draws
+    ]
+    connection = duckdb.connect()
+    fill(connection, plan, orders=orders)
+    steps = plan.sql()["duckdb"]
+    match_refunds(connection, steps)
+    put_on_spine(
+        connection, "SELECT range::VARCHAR AS customer_id FROM range(61)", Cutoff(AS_OF * DAY, AS_OF, 2)
+    )
+    connection.execute(f"CREATE TABLE features AS {steps['features']}")
+    make_profiles(connection, plan, plan.profile("duckdb"), lost_days=LOST_DAYS)
+    made = connection.execute("SELECT * FROM profile ORDER BY customer_id").fetchall()
+    whole = f"SELECT * EXCLUDE (as_of) FROM ({plan.profile('duckdb')}) ORDER BY customer_id"
+    assert made == connection.execute(whole).fetchall()
+    assert len(made) == 61
+    wanted = connection.execute(f"SELECT count(*) FROM features WHERE {wanted_sql(plan, lost_days=999)}")
+    assert 0 < wanted.fetchall()[0][0] < 50
+    assert {category for _, category, _ in made} == {"tea", "it's", "cups", "hats", None}
+
+
+def test_nothing_is_looked_up_where_there_are_no_orders() -> None:
+    plan = FeaturePlan(horizon_days=90, reads_orders=False)
+    assert wanted_sql(plan, lost_days=LOST_DAYS) == "1 = 0"
+    assert duckdb.execute(f"SELECT {main_category_sql(plan)}").fetchall() == [(None,)]
+
+
 LINES = st.lists(
     st.builds(
         bought,
@@ -99,7 +134,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(LINES)
 def test_what_was_not_known_changes_nothing(
     profile_of: Callable[..., Profile], lines: list[dict[str, Any]]
