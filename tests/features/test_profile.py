@@ -17,7 +17,7 @@ from features.instants import Cutoff
 from features.plan import FeaturePlan
 from features.profile import main_category_sql, make_profiles, wanted_sql
 
-PLAN = FeaturePlan(horizon_days=90, order_columns=("category", "product_id"))
+PLAN = FeaturePlan(horizon_days=90, order_columns=("category",), mixes={"category": ("tea", "it's")})
 AS_OF = 400
 LOST_DAYS = 50
 
@@ -33,7 +33,7 @@ def profile_of(fill: Callable[..., None]) -> Callable[..., Profile]:
         fill(connection, plan, orders=orders)
         put_on_spine(connection, "SELECT 'a' AS customer_id", Cutoff(AS_OF * DAY, AS_OF, 2))
         connection.execute(f"CREATE OR REPLACE TABLE shop AS SELECT {LOST_DAYS}::BIGINT AS lost_days")
-        match_refunds(connection, plan.sql()["duckdb"])
+        match_refunds(connection, PLAN.sql()["duckdb"])
         batch = connection.execute(plan.profile("duckdb")).fetchall()
         assert on_sqlite(connection, plan.profile("sqlite")) == batch
         assert [row[:2] for row in batch] == [("a", AS_OF * DAY)]
@@ -91,7 +91,6 @@ def test_without_orders_or_categories_nothing_is_told(profile_of: Callable[..., 
 
 def test_what_the_features_tell_is_what_the_lines_tell(fill: Callable[..., None]) -> None:
     """Of categories with and without a share among the features, with ties, nulls and refunds only."""
-    plan = FeaturePlan(horizon_days=90, order_columns=("category",), mixes={"category": ("tea", "it's")})
     categories = ("tea", "tea", "it's", "cups", "hats", None)
     draws = np.random.default_rng(1).integers((60, AS_OF, 6, 4), size=(200, 4)).tolist()
     orders = [
@@ -99,19 +98,19 @@ def test_what_the_features_tell_is_what_the_lines_tell(fill: Callable[..., None]
         for who, day, category, sign in draws
     ]
     connection = duckdb.connect()
-    fill(connection, plan, orders=orders)
-    steps = plan.sql()["duckdb"]
+    fill(connection, PLAN, orders=orders)
+    steps = PLAN.sql()["duckdb"]
     match_refunds(connection, steps)
     put_on_spine(
         connection, "SELECT range::VARCHAR AS customer_id FROM range(61)", Cutoff(AS_OF * DAY, AS_OF, 2)
     )
     connection.execute(f"CREATE TABLE features AS {steps['features']}")
-    make_profiles(connection, plan, plan.profile("duckdb"), lost_days=LOST_DAYS)
+    make_profiles(connection, PLAN, PLAN.profile("duckdb"), lost_days=LOST_DAYS)
     made = connection.execute("SELECT * FROM profile ORDER BY customer_id").fetchall()
-    whole = f"SELECT * EXCLUDE (as_of) FROM ({plan.profile('duckdb')}) ORDER BY customer_id"
+    whole = f"SELECT * EXCLUDE (as_of) FROM ({PLAN.profile('duckdb')}) ORDER BY customer_id"
     assert made == connection.execute(whole).fetchall()
     assert len(made) == 61
-    wanted = connection.execute(f"SELECT count(*) FROM features WHERE {wanted_sql(plan, lost_days=999)}")
+    wanted = connection.execute(f"SELECT count(*) FROM features WHERE {wanted_sql(PLAN, lost_days=999)}")
     assert 0 < wanted.fetchall()[0][0] < 50
     assert {category for _, category, _ in made} == {"tea", "it's", "cups", "hats", None}
 
