@@ -18,7 +18,7 @@ NO_LIFE = ("email_open", "email_sent", "email_bounce", "unsubscribe")
 """Kinds of interactions that tell nothing of a wish to buy: machines open e-mails, too."""
 SERVICE_TOPICS = ("after_sales", "technical", "service", "delivery")
 PRODUCT_TOPICS = ("product", "quality")
-PRICE_TOPICS = ("price",)
+PRICE_TOPICS = ("price", "discount")
 
 
 class Evidence(NamedTuple):

@@ -16,8 +16,8 @@ from training.order_calendar import CALENDAR
 Period = Literal["month", "quarter"]
 MONTHS_AT_MOST = 730
 """Days of history up to which cohorts are those of a month, beyond it of a quarter."""
-REPEAT = 2
-"""The number of the order that makes a customer a repeat customer."""
+FIRST = "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY day) = 1"
+"""Keeps of each customer the first time."""
 EVERYBODY = "all"
 """The name of all cohorts together."""
 STEPS = (
@@ -53,7 +53,8 @@ def stage_rates(
 ) -> pd.DataFrame:
     """Tell by cohort which share of those who reached a stage reached the next in time.
 
-    In time is within `lost_days`, and from lapsing to lost the days between the two. Only customers count
+    The stages are those of `models.lifecycle`, each from the first day in it. In time is within `lost_days`,
+    and from lapsing to lost the days between the two. Only customers count
     who were seen for all of that time, so that young cohorts are compared fairly with old ones. Who had an
     order before records begin is taken for new: the first cohorts hold old customers.
 
@@ -78,21 +79,16 @@ def stage_rates(
     """
     steps = [
         *_from_prospect(connection, cutoff, lost_days, time_zone),
-        *_from_orders(lapsing_days, lost_days, established_orders),
+        *_from_orders(lost_days),
     ]
     period = cohort_period(connection, cutoff=cutoff)
     rows = connection.execute(
-        f"""
-WITH gaps AS (
-    SELECT customer_id, day, lead(day) OVER turn AS next_day,
-        coalesce(next_day, {cutoff.day}) - day AS silence,
-        row_number() OVER turn AS number, min(day) OVER (PARTITION BY customer_id) AS first_day
-    FROM {CALENDAR} WINDOW turn AS (PARTITION BY customer_id ORDER BY day)
-), steps(step, cohort_day, day, next_day, within) AS ({" UNION ALL ".join(steps)})
-SELECT step, {_label("cohort_day", period)} AS cohort, count(*) AS customers,
-    count(*) FILTER (next_day <= day + within) AS reached
-FROM steps WHERE day + within < {cutoff.day} GROUP BY GROUPING SETS ((step, cohort), (step))
-ORDER BY step, cohort NULLS LAST"""
+        f"WITH {_silences(cutoff, lapsing_days, established_orders)}, "
+        f"steps(step, cohort_day, day, next_day, within) AS ({' UNION ALL '.join(steps)}) "
+        f"SELECT step, {_label('cohort_day', period)} AS cohort, count(*) AS customers, "
+        "count(*) FILTER (next_day <= day + within) AS reached "
+        f"FROM steps WHERE day + within < {cutoff.day} GROUP BY GROUPING SETS ((step, cohort), (step)) "
+        "ORDER BY step, cohort NULLS LAST"
     ).df()
     names = pd.DataFrame(STEPS, columns=["stage", "next_stage"]).iloc[rows.pop("step")]
     rows["cohort"] = rows["cohort"].fillna(EVERYBODY)
@@ -158,32 +154,43 @@ def _from_prospect(
         )
 
 
-def _from_orders(lapsing_days: float, lost_days: float, established_orders: int) -> Iterator[str]:
+def _silences(cutoff: Cutoff, lapsing_days: float, established_orders: int) -> str:
+    """Describe the silence after each order, the longest that is no lapse, and who was established then."""
+    return f"""
+days AS (
+    SELECT customer_id, day, lead(day) OVER turn AS next_day, day - lag(day) OVER turn AS gap,
+        row_number() OVER turn AS number, min(day) OVER (PARTITION BY customer_id) AS first_day
+    FROM {CALENDAR} WINDOW turn AS (PARTITION BY customer_id ORDER BY day)
+), silences AS (
+    SELECT *, coalesce(next_day, {cutoff.day}) - day AS silence,
+        CASE WHEN number >= {established_orders} THEN least({lapsing_days}, greatest({lapsing_days} / 2,
+            2 * max(gap) OVER (PARTITION BY customer_id ORDER BY day))) ELSE {lapsing_days} END AS bearable,
+        number >= {established_orders} AND day - first_day >= {lapsing_days} AS is_established
+    FROM days
+)"""
+
+
+def _from_orders(lost_days: float) -> Iterator[str]:
     """Select by step the day of the first order, of reaching the stage and the next, and the days for it."""
-    lapsed, lost = f"silence > {lapsing_days}", f"silence > {lost_days}"
-    established = f"number = {established_orders}"
-    yield f"SELECT 1, first_day, day, next_day, {lost_days}::DOUBLE FROM gaps WHERE number = 1"
-    if established_orders > REPEAT:
-        yield _between("2", f"number = {REPEAT}", "day", established, "day", lost_days)
-    lapses = f"number >= {established_orders} AND {lapsed}"
-    yield _between("3", established, "day", lapses, f"day + {lapsing_days} + 1", lost_days)
-    between = lost_days - lapsing_days
+    yield f"SELECT 1, first_day, day, next_day, {lost_days}::DOUBLE FROM silences WHERE number = 1"
+    yield _between("2", "number = 2", "is_established", "day", lost_days)
+    lapses = "is_established AND silence > bearable"
+    yield _between("3", "is_established", lapses, "day + floor(bearable) + 1", lost_days)
     yield (
-        f"SELECT 4, any_value(first_day), min(day) + {lapsing_days} + 1, "
-        f"CASE WHEN arg_min(silence, day) > {lost_days} THEN min(day) + {lost_days} + 1 END, "
-        f"{between} FROM gaps WHERE {lapsed} GROUP BY customer_id"
+        f"SELECT 4, first_day, day + bearable, CASE WHEN silence > {lost_days} THEN day + {lost_days} END, "
+        f"{lost_days} - bearable FROM silences WHERE silence > bearable {FIRST}"
     )
     yield (
-        f"SELECT 5, any_value(first_day), min(day) + {lost_days} + 1, min(next_day), {lost_days} "
-        f"FROM gaps WHERE {lost} GROUP BY customer_id"
+        f"SELECT 5, first_day, day + {lost_days}, next_day, {lost_days} "
+        f"FROM silences WHERE silence > {lost_days} {FIRST}"
     )
 
 
-def _between(step: str, stage: str, day: str, next_stage: str, next_day: str, within: float) -> str:
-    reached = f"min({day}) FILTER ({stage})"
+def _between(step: str, stage: str, next_stage: str, next_day: str, within: float) -> str:
+    reached = f"min(day) FILTER ({stage})"
     return (
         f"SELECT {step}, any_value(first_day), {reached}, min({next_day}) FILTER ({next_stage}), {within} "
-        f"FROM gaps GROUP BY customer_id HAVING {reached} IS NOT NULL"
+        f"FROM silences GROUP BY customer_id HAVING {reached} IS NOT NULL"
     )
 
 

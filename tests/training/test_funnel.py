@@ -23,7 +23,7 @@ SHOP = [
     *orders("faithful", "01-01", "01-15", "02-01", "02-15", "03-01", "03-15", "04-01", "04-15", "05-01"),
     *orders("once", "01-10"),
     *orders("twice", "01-20", "02-08"),
-    *orders("back", "01-01", "01-10", "01-20", "04-01"),
+    *orders("back", "01-01", "01-10", "01-21", "04-01"),
     *orders("late", "02-05", "06-25"),
     *orders("new", "06-20"),
 ]
@@ -88,8 +88,18 @@ def test_prospects_are_known_on_a_day_before_their_first_order(connect: Callable
     assert rates(connection, "2024-03")["first_order"] == (1, 0)
 
 
-def test_with_two_orders_established_is_no_step_of_its_own(connect: Callable[..., Any]) -> None:
-    assert "established" not in rates(connect(orders=SHOP), established_orders=2)
+def test_who_never_paused_lapses_sooner(connect: Callable[..., Any]) -> None:
+    """After two days at most, sixteen days are a lapse: more than half of the twenty."""
+    often = orders("often", *(f"01-{day:02d}" for day in range(1, 26, 2)), "02-10", "02-20", "03-01")
+    told = rates(connect(orders=often))
+    assert (told["lapsing"], told["lost"]) == ((1, 1), (1, 0))
+
+
+def test_established_takes_some_orders_over_some_time(connect: Callable[..., Any]) -> None:
+    quick = orders("quick", "01-01", "01-02", "01-03", "01-21")
+    assert rates(connect(orders=quick))["established"] == (1, 1)
+    assert rates(connect(orders=quick[:3]))["established"] == (1, 0)
+    assert rates(connect(orders=quick), established_orders=5)["established"] == (1, 0)
 
 
 def test_the_triangle_shows_who_ordered_in_each_month_that_is_over(connect: Callable[..., Any]) -> None:
