@@ -13,6 +13,7 @@ import pandas as pd
 
 from features.batch import SPINE, match_refunds, put_everybody_on_spine, put_on_spine
 from features.contract import DAY, ORDERS, Table
+from features.cut_point import cut_point, cut_query
 from features.instants import Cutoff
 from features.plan import FeaturePlan
 from training.labels import label_query, label_spine
@@ -65,6 +66,7 @@ class History:
     _places: dict[tuple[datetime, float], "pd.Series[int]"] = field(default_factory=dict, init=False)
     _labels: dict[tuple[datetime, float, int], pd.DataFrame] = field(default_factory=dict, init=False)
     _customers: dict[datetime, int] = field(default_factory=dict, init=False)
+    _cuts: dict[datetime, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._steps = self.plan.sql()["duckdb"]
@@ -162,6 +164,15 @@ class History:
             cutoff = Cutoff.at(as_of, self.time_zone)
             self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
         return self._customers[as_of]
+
+    def cut(self, as_of: datetime) -> float:
+        """Return the value from which customers were the top fifth in the horizon before `as_of`."""
+        if as_of not in self._cuts:
+            cutoff, last = Cutoff.at(as_of, self.time_zone), _places(self.crowd(as_of))
+            ordered = f"SELECT customer_id FROM {ORDERS.name} WHERE ordered_at < {cutoff.micros}"
+            put_on_spine(self.connection, f"{ordered} AND {PLACE} < {last}", cutoff)
+            self._cuts[as_of] = cut_point(self.connection, cut_query(self.plan))
+        return self._cuts[as_of]
 
     def _labeller(self) -> Callable[..., pd.DataFrame]:
         """Prepare the labels, which then ask for the connection, the days and ``known_by``."""

@@ -14,6 +14,7 @@ ORIGINS = 2
 """Held-out windows, one horizon each, back to back before `as_of`."""
 
 Progress = Callable[[str], None]
+Watch = Callable[[datetime, str, ForecastEstimator], None]
 Beside = Callable[[str, ForecastEstimator], Mapping[str, ForecastEstimator]]
 
 
@@ -27,7 +28,7 @@ def held_out_origins(history: History, as_of: datetime) -> list[datetime]:
     return [origin for origin in candidates if history.cutoffs(origin)]
 
 
-def forecasts(
+def forecasts(  # noqa: PLR0913 - what is taught, where, and who looks on
     history: History,
     recipes: Mapping[str, ForecastEstimator],
     *,
@@ -35,6 +36,7 @@ def forecasts(
     known_by: datetime,
     progress: Progress,
     beside: Beside = lambda _name, _fitted: {},
+    watch: Watch = lambda _origin, _name, _fitted: None,
 ) -> pd.DataFrame:
     """Teach and forecast at every origin.
 
@@ -44,6 +46,8 @@ def forecasts(
         The truth is what was known at this instant.
     beside
         Returns by name what a fitted forecaster is to be judged beside, fitted as well.
+    watch
+        Is shown every forecaster that was fitted at an origin, while it is at hand.
 
     Returns
     -------
@@ -58,6 +62,7 @@ def forecasts(
         for name, recipe in recipes.items():
             progress(f"{name}, held out from {origin:%Y-%m-%d}")
             fitted = clone(recipe).fit(frame, labels)
+            watch(origin, name, fitted)
             present = history.snapshot(origin, share=crowd)
             for model, estimator in ({name: fitted} | dict(beside(name, fitted))).items():
                 parts.append(_judged(estimator, present, truth, origin, model))

@@ -16,7 +16,7 @@ from training import plots
 from training.evaluation import Evaluation
 from training.versions import TrainingRun
 
-LONG = ("churn_risk_grid", "missing")
+LONG = ("churn_risk_grid", "missing", "potential")
 """Facts that are no parameters."""
 LARGEST, SAMPLE = 6, 1_000
 """Features in the picture of partial dependence, and customers behind it."""
@@ -54,7 +54,7 @@ def training_run(
         kind=estimator.kind,
         as_of=as_of,
         params=params,
-        metrics=_metrics(evaluation, facts["model"]),
+        metrics=_metrics(evaluation, facts["model"]) | _of_potential(facts),
         figures=_figures(held_out, facts) | _of_trees(estimator, present),
         texts=texts,
     )
@@ -66,6 +66,11 @@ def _metrics(evaluation: Evaluation | None, model: str) -> dict[str, float]:
     table = evaluation.table
     own = table[(table["model"] == model) & table["estimate"].notna()]
     return dict(zip(own["metric"], own["estimate"], strict=True))
+
+
+def _of_potential(facts: Mapping[str, Any]) -> dict[str, float]:
+    measures = facts.get("potential", {}).get("measures", {})
+    return {f"potential_{name}": value for name, value in measures.items()}
 
 
 def _figures(held_out: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Figure]:

@@ -38,10 +38,13 @@ class Training:
     facts: dict[str, Any]
 
     def remarks(self) -> list[str]:
-        """Say what the facts tell beside numbers: the grade, and where a fit had to be helped."""
-        graded = "grade" in self.facts
-        grade = [f"grade {self.facts['grade']}: {self.facts['grade_reason']}"] if graded else []
-        return [*grade, *(f"note: {note}" for note in self.facts["notes"])]
+        """Say what the facts tell beside numbers: the grade, the potential, where a fit had to be helped."""
+        told = []
+        if "grade" in self.facts:
+            told.append(f"grade {self.facts['grade']}: {self.facts['grade_reason']}")
+        if "potential" in self.facts:
+            told.append(f"potential: {self.facts['potential']['remark']}")
+        return [*told, *(f"note: {note}" for note in self.facts["notes"])]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,141 @@
+"""The potential in a training: taught beside the forecaster, and judged at the held-out origins."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.cut_point import TOP_SHARE
+from features.instants import Cutoff
+from models.estimator import Columns, ForecastEstimator, columns_of
+from models.likelihood import Vector
+from models.potential import Potential
+from training.evaluation import Evaluation, evaluate
+from training.history import History
+from training.prospects import first_order
+from training.recipes import TREES
+from training.scoreboard import amount
+
+TAUGHT, IMPLIED, SPENDERS = "potential", "forecast alone", "next highest spenders"
+YEAR = "spend_365d"
+MEASURES = ("auc", "log_loss", "calibration_error", "lift")
+
+
+@dataclass
+class PotentialTrial:
+    """Potentials taught at held-out origins, beside what the forecast alone implies, and beside spending.
+
+    Parameters
+    ----------
+    history
+        Of the shop.
+    known_by
+        The truth is what was known at this instant.
+    seed
+        Of the trees.
+    """
+
+    history: History
+    known_by: datetime
+    seed: int
+    _parts: list[pd.DataFrame] = field(default_factory=list, init=False)
+
+    def watch(self, origin: datetime, name: str, forecaster: ForecastEstimator) -> None:
+        """Teach beside the trees that were just taught at an origin, and forecast what then came."""
+        if name != TREES:
+            return
+        potential = _beside(self.history, forecaster, origin, seed=self.seed)
+        crowd = self.history.crowd(origin)
+        present = self.history.snapshot(origin, share=crowd)
+        truth = self.history.labels(origin, known_by=self.known_by, share=crowd)
+        columns, value = columns_of(present), truth[f"value_{forecaster.horizon_days}"].to_numpy()
+        outputs = forecaster.forecast(columns)
+        below = outputs["clv"] < np.quantile(outputs["clv"], 1 - TOP_SHARE)
+        for model, chance in _chances(potential, columns, outputs).items():
+            came = (value >= potential.cut_).astype(float)
+            told = {"churn_risk": 1.0 - chance, "expected_value": chance, "orders": came, "value": came}
+            rows = pd.DataFrame(told, index=present.index)[below]
+            self._parts.append(rows.assign(origin=origin, model=model).reset_index(names="customer_id"))
+
+    def outcome(self, forecaster: ForecastEstimator) -> "PotentialOutcome":
+        """Teach on everything known; where trees were worse than the forecast alone, that serves."""
+        history, as_of = self.history, self.known_by
+        potential = _beside(history, forecaster, as_of, seed=self.seed)
+        judged = _judged(self._parts)
+        if judged is not None and potential.booster_ is not None:
+            losses = judged.table.set_index(["model", "metric"])["estimate"]
+            if losses[TAUGHT, "log_loss"] > losses[IMPLIED, "log_loss"]:
+                potential = potential.alone()
+        potential.first_order_ = first_order(history, as_of=as_of, seed=self.seed)
+        return PotentialOutcome(potential, judged)
+
+
+@dataclass(frozen=True)
+class PotentialOutcome:
+    """The potential that serves.
+
+    Attributes
+    ----------
+    potential
+        Of everybody, and of prospects.
+    evaluation
+        Of customers below the top fifth by clv at the held-out origins; null without any.
+    """
+
+    potential: Potential
+    evaluation: Evaluation | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a bundle says of it: what serves, measures and remarks."""
+        serves = IMPLIED if self.potential.booster_ is None else TAUGHT
+        measures = {} if self.evaluation is None else _measures(self.evaluation, serves)
+        return {"potential": {"serves": serves, "measures": measures, "remark": self._remark(serves)}}
+
+    def _remark(self, serves: str) -> str:
+        prospects = "no score for prospects" if self.potential.first_order_ is None else "prospects as well"
+        if self.evaluation is None:
+            return f"{serves}, not judged; {prospects}"
+        told = [
+            f"{model} {_told(_measures(self.evaluation, model))}" for model in (TAUGHT, IMPLIED, SPENDERS)
+        ]
+        return (
+            f"{'; '.join(told)}, of {self.evaluation.customers:,} customers below the top fifth at held-out "
+            f"origins: {self.evaluation.origins}; {serves} serves, {prospects}"
+        )
+
+
+def _beside(history: History, forecaster: ForecastEstimator, as_of: datetime, *, seed: int) -> Potential:
+    days = {float(Cutoff.at(at, history.time_zone).day): at for at in (*history.cutoffs(as_of), as_of)}
+    return Potential(seed=seed).fit(forecaster, {day: history.cut(at) for day, at in days.items()})
+
+
+def _chances(potential: Potential, columns: Columns, outputs: Columns) -> dict[str, Vector]:
+    rank = np.asarray(pd.Series(columns[YEAR]).rank(pct=True), dtype=float)
+    scores = {TAUGHT: potential, IMPLIED: potential.alone()}
+    told = {name: one.score(columns, outputs) / 100.0 for name, one in scores.items()}
+    return told | {SPENDERS: rank}
+
+
+def _judged(parts: list[pd.DataFrame]) -> Evaluation | None:
+    """Measure as churn is measured; null where nobody reached the cut point, or everybody."""
+    if not parts:
+        return None
+    frame = pd.concat(parts, ignore_index=True)
+    return evaluate(frame) if 0 < frame["value"].mean() < 1 else None
+
+
+def _measures(evaluation: Evaluation, model: str) -> dict[str, float]:
+    table = evaluation.table
+    known = table[(table["model"] == model) & table["estimate"].notna()].set_index("metric")["estimate"]
+    measures = known.to_dict()
+    measures["lift"] = measures.get("top_decile_share", np.nan) / 0.1
+    wanted = ("auc", "lift") if model == SPENDERS else MEASURES
+    return {name: float(measures[name]) for name in wanted if name in measures}
+
+
+def _told(measures: dict[str, float]) -> str:
+    titles = {"auc": "AUC", "log_loss": "log loss", "calibration_error": "calibration error"}
+    told = [f"{titles.get(name, name)} {amount(value)}" for name, value in measures.items()]
+    return ", ".join(told)
