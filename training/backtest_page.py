@@ -11,12 +11,12 @@ from matplotlib.ticker import PercentFormatter
 
 from training import plots
 from training.backtest_tables import Sheet, sheets, without_lost
-from training.evaluation import MEASURES, Evaluation
+from training.evaluation import Evaluation
 from training.grade import TITLES
 from training.metrics import BINS
 from training.page import document, paragraph, picture, table
 from training.rolling import SEASONAL, Backtest
-from training.scoreboard import cell
+from training.scoreboard import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def _draw_gains(done: Backtest, ax: Axes) -> Axes:
     ax.axvline(0, color=plots.GREY, linestyle="--", linewidth=1)
     ax.invert_yaxis()
     ax.set(title=f"What {done.model} gains over", xlabel="mean gain over origins, 95% intervals")
-    return plots.finish(ax, legend="lower right")
+    return plots.finish(ax, legend="best")
 
 
 def _draw_totals(done: Backtest, ax: Axes) -> Axes:
@@ -127,17 +127,12 @@ def _pictures(done: Backtest) -> str:
 
 
 def _measures(title: str, evaluation: Evaluation, own: str) -> str:
-    metrics = [metric for metric in MEASURES if metric in set(evaluation.table["metric"])]
-    rows = []
-    for model, part in evaluation.table.groupby("model", sort=False):
-        measured = part.set_index("metric")
-        rows.append((str(model), *(cell(metric, measured.T[metric]) for metric in metrics)))
+    columns, rows = measured(evaluation.table)
     note = (
         f"{evaluation.customers:,} customers at {evaluation.origins} origins; in brackets 95% intervals, "
         f"{evaluation.resamples} bootstrap resamples of customers."
     )
-    columns = ("model", *(MEASURES[metric].title for metric in metrics))
-    return _sheet(Sheet(title, note, columns, tuple(rows)), own)
+    return _sheet(Sheet(title, note, tuple(columns), tuple(map(tuple, rows))), own)
 
 
 def _sheet(sheet: Sheet, own: str) -> str:

@@ -3,16 +3,19 @@
 import io
 import re
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from html import escape
 from importlib.resources import files
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training import plots
 
 STYLE = files("training").joinpath("page.css").read_text("utf-8")
+SIZE = (4.8, 3.5)
+"""Of a plot, in inches: small enough that its letters can be read on a telephone."""
 _THEME = {
     plots.BLUE: "var(--blue)",
     plots.VERMILION: "var(--vermilion)",
@@ -28,7 +31,7 @@ _THEME = {
 }
 _VARIABLES = {colour.lower(): variable for colour, variable in _THEME.items()}
 _COLOUR = re.compile("|".join(_VARIABLES), re.IGNORECASE)
-_STYLED = re.compile(r'style="[^"]*"')
+_STYLED = re.compile(r'(?:style|fill|stroke)="[^"]*"')
 _FONT = re.compile(r"font-family: [^;\"]*;? ?")
 
 
@@ -45,6 +48,21 @@ def document(title: str, body: Iterable[str], *, language: str = "en") -> str:
 def paragraph(text: str, *, kind: str = "") -> str:
     """Return a paragraph of plain text."""
     return f"<p{_class(kind)}>{escape(text)}</p>"
+
+
+def heading(text: str) -> str:
+    """Return a heading below that of a section."""
+    return f"<h3>{escape(text)}</h3>"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return plain texts as a list."""
+    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+
+
+def beside(*parts: str) -> str:
+    """Put parts side by side where there is room."""
+    return f'<div class="beside">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
 
 
 def table(
@@ -73,6 +91,13 @@ def table(
     head = _row("th", columns, kinds)
     body = "".join(_row("td", row, kinds, of="own" if row[0] == own else "") for row in rows)
     return f'<div class="wide" tabindex="0"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+
+
+def plot(name: str, says: str, draw: Callable[[Axes], Axes], *, size: tuple[float, float] = SIZE) -> str:
+    """Draw on axes of a size in inches, and return the picture; one wider than `SIZE` is broad."""
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure.subplots())
+    return picture(name, figure, says=says, broad=size[0] > SIZE[0])
 
 
 def picture(name: str, figure: Figure, *, says: str = "", broad: bool = False) -> str:

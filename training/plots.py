@@ -39,7 +39,7 @@ def calibration(churned: Vector, risk: Vector, *, ax: Axes | None = None) -> Axe
     churned, risk
         1 for no order in the horizon, and the predicted probability of it; each of shape (n,).
     """
-    ax = _axes(ax)
+    ax = begin(ax)
     bins = metrics.equal_bins(risk)
     rows = bins.totals(np.ones(len(risk)))
     filled = rows > 0
@@ -75,7 +75,7 @@ def gain(value: Vector, predicted: Vector, *, ax: Axes | None = None) -> Axes:
         Value in the horizon and its prediction, in one unit; each of shape (n,). Without any value, only
         the random order is drawn.
     """
-    ax = _axes(ax)
+    ax = begin(ax)
     curve, perfect = metrics.gain_curve(value, predicted), metrics.gain_curve(value, value)
     if curve is not None and perfect is not None:
         gini = metrics.gini_of(curve, perfect)
@@ -100,7 +100,7 @@ def decile_value(value: Vector, predicted: Vector, *, currency: str = "", ax: Ax
     currency
         The name of that unit.
     """
-    ax = _axes(ax)
+    ax = begin(ax)
     bins = metrics.equal_bins(predicted)
     rows = bins.totals(np.ones(len(predicted)))
     filled = np.flatnonzero(rows > 0)[::-1]
@@ -121,7 +121,7 @@ def decile_value(value: Vector, predicted: Vector, *, currency: str = "", ax: Ax
     ax.set_xticks(range(1, metrics.BINS + 1))
     ax.set(title="Value by decile of prediction", xlabel="decile (1 = highest predicted value)")
     ax.set_ylabel(f"mean value in the horizon ({currency or 'money'} per customer)")
-    ax.yaxis.set_major_formatter(FuncFormatter(_thousands))
+    ax.yaxis.set_major_formatter(FuncFormatter(thousands))
     return finish(ax, legend="upper right")
 
 
@@ -133,7 +133,7 @@ def importance(share_of_gain: pd.Series, *, ax: Axes | None = None) -> Axes:
     share_of_gain
         Share of the total gain by feature, from 0 to 1.
     """
-    ax = _axes(ax)
+    ax = begin(ax)
     largest = share_of_gain.sort_values(ascending=False, kind="stable").head(SHOWN)[::-1]
     bars = ax.barh(largest.index.astype(str), largest.to_numpy(dtype=float) * 100, color=BLUE)
     ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
@@ -153,7 +153,7 @@ def partial_dependence(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     table
         ``feature``, ``share`` of the customers below a value, ``churn_risk``; at most six features.
     """
-    ax = _axes(ax)
+    ax = begin(ax)
     for (name, rows), (colour, marker) in zip(table.groupby("feature", sort=False), SERIES, strict=False):
         ax.plot(rows["share"], rows["churn_risk"], color=colour, marker=marker, markersize=4, label=str(name))
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
@@ -165,11 +165,12 @@ def partial_dependence(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _axes(ax: Axes | None) -> Axes:
+def begin(ax: Axes | None) -> Axes:
+    """Take the axes given, or those of a figure of their own."""
     return plt.subplots(figsize=(6.4, 4.8), layout="constrained")[1] if ax is None else ax
 
 
-def finish(ax: Axes, *, legend: Literal["lower right", "upper left", "upper right"] | None) -> Axes:
+def finish(ax: Axes, *, legend: Literal["best", "lower right", "upper left", "upper right"] | None) -> Axes:
     """Give a plot the look of all of them."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
@@ -179,5 +180,6 @@ def finish(ax: Axes, *, legend: Literal["lower right", "upper left", "upper righ
     return ax
 
 
-def _thousands(number: float, _: int | None) -> str:
+def thousands(number: float, _: int | None = None) -> str:
+    """Write a number of money on an axis."""
     return f"{number:,.0f}" if abs(number) >= 1 or number == 0 else f"{number:.2g}"

@@ -85,6 +85,16 @@ def cell(metric: str, row: pd.Series, limits: tuple[str, str] = INTERVAL) -> str
     return f"{estimate} ({spread})" if spread else estimate
 
 
+def measured(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and rows of a page's table: a row per model, a column per measure."""
+    metrics = [metric for metric in MEASURES if metric in set(table["metric"])]
+    rows = []
+    for model, part in table.groupby("model", sort=False):
+        of_model = part.set_index("metric").T
+        rows.append([str(model), *(cell(metric, of_model[metric]) for metric in metrics)])
+    return ["model", *(MEASURES[metric].title for metric in metrics)], rows
+
+
 def _number(metric: str, number: float) -> str:
     if math.isnan(number):
         return MISSING

@@ -1,5 +1,6 @@
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,13 @@ def test_the_page_asks_nothing_of_the_web(report: Report) -> None:
     assert text.count("<svg ") == 6
     for model in BASELINES:
         assert f'<td class="text">{model}</td>' in text
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_browser_shows_the_page(
+    width: int, scheme: str, report: Report, assert_shown_well: Callable[..., None]
+) -> None:
+    assert_shown_well(report.page, width=width, scheme=scheme)
 
 
 def test_the_document_has_the_numbers_of_the_page(report: Report) -> None:

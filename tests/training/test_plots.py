@@ -1,6 +1,5 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 
 from training import plots
 
+pytestmark = pytest.mark.usefixtures("no_window")
 CHURNED = np.array([1.0] * 4 + [0.0] * 6 + [1.0] * 9 + [0.0])
 RISK = np.repeat([0.2, 0.9], 10)
 VALUE = np.arange(20.0)
@@ -28,15 +28,6 @@ DRAWINGS = {
     "importance": lambda ax: plots.importance(SHARES, ax=ax),
     "partial_dependence": lambda ax: plots.partial_dependence(DEPENDENCE, ax=ax),
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_window() -> Iterator[None]:
-    backend = mpl.get_backend()
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
-    plt.switch_backend(backend)
 
 
 def line(ax: Axes, label: str) -> np.ndarray:

@@ -1,0 +1,294 @@
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.quality import Counts, DataQuality, Finding
+from training.report import Moves, Report
+from training.report_page import SECTIONS, page
+from training.report_words import TABLE
+
+AS_OF = datetime(2024, 6, 1, tzinfo=UTC)
+TIERS = ("Key <accounts> & co", "重要客户", "low")
+MARKUP = "<img src=x onerror=alert(1)>"
+STEPS = [("prospect", "first_order"), ("first_order", "repeat"), ("lapsing", "lost")]
+
+
+def customers(number: int = 200) -> pd.DataFrame:
+    """As many customers, over all tiers and stages, at a risk from 0 to 1."""
+    ids = np.arange(number)
+    return pd.DataFrame(
+        {
+            "customer_id": [f"{MARKUP}{each}" for each in ids],
+            "value_tier": np.array(TIERS)[ids % 3],
+            "lifecycle_stage": np.array(["established", "lapsing", "lost", "first_time"])[ids % 4],
+            "churn_risk": ids / number,
+            "expected_value": 10.0 + ids % 50,
+            "reasons": '{"churn_risk": [["recency_days", 100.0, 0.5]]}',
+        }
+    )
+
+
+def moves() -> Moves:
+    names = [*sorted(TIERS)]
+    counts = pd.DataFrame(np.arange(16.0).reshape(4, 4), [*names, "(new)"], [*names, "(gone)"])
+    expected = pd.DataFrame(np.full((3, 3), 1 / 3), TIERS, TIERS)
+    return Moves(counts=counts, since=AS_OF - timedelta(days=30), until=AS_OF, expected=expected)
+
+
+def funnel() -> pd.DataFrame:
+    rows = [(*step, cohort, 40, 10) for step in STEPS for cohort in ("2023-01", "2023-02", "all")]
+    frame = pd.DataFrame(rows, columns=["stage", "next_stage", "cohort", "customers", "reached"])
+    return frame.assign(share=0.25, low=0.14, high=0.40)
+
+
+def retention(cohorts: int = 20) -> pd.DataFrame:
+    rows = [(f"2023-{n:02d}", p, 30, 6, 0.2) for n in range(cohorts) for p in range(1, cohorts - n + 1)]
+    return pd.DataFrame(rows, columns=["cohort", "periods", "customers", "ordered", "share"])
+
+
+def effect() -> pd.DataFrame:
+    rows = [
+        (tier, measure, value, value / 2, np.nan, AS_OF, AS_OF - timedelta(days=7), None)
+        for tier in TIERS
+        for measure, value in (("customers", 1200.0), ("repurchase_rate", 0.5), ("margin", np.nan))
+    ]
+    columns = ["tier", "measure", "value", "run_before", "year_before"]
+    return pd.DataFrame(rows, columns=[*columns, "as_of", "run_before_as_of", "year_before_as_of"])
+
+
+def fairness() -> pd.DataFrame:
+    groups = [
+        ("women", 400, 0.3, np.nan, False),
+        ("men", 380, 0.1, 0.33, True),
+        (MARKUP, 20, 0.2, 0.6, False),
+    ]
+    rows = [("gender", tier, *group) for tier in (TIERS[0], TIERS[-1]) for group in groups]
+    frame = pd.DataFrame(rows, columns=["attribute", "tier", "group", "customers", "rate", "ratio", "alert"])
+    limits = {"low": frame["rate"] - 0.05, "high": frame["rate"] + 0.05}
+    ratios = {"ratio_low": frame["ratio"] - 0.1, "ratio_high": frame["ratio"] + 0.1}
+    return frame.assign(favoured="women", **limits, **ratios)
+
+
+def lost() -> pd.DataFrame:
+    rows = [("x", "lost", date(2023, 1, 2), 7, 900.0, 1, "service", "high", 450.0, 0.1, 2.0, None)]
+    rows += [("y", "lost", date(2023, 1, 3), 1, 90.0, 0, "natural_end", "low", 45.0, 0.5, 1.0, "visit")]
+    rows += [("z", "won_back", date(2024, 5, 30), 2, 20.0, 0, "unknown", None, 10.0, 0.5, np.nan, "order")]
+    columns = ["customer_id", "lifecycle_stage", "last_order_date", "orders", "historic_value", "complaints"]
+    columns += ["likely_reason", "reason_confidence", "value_at_stake", "win_back_chance"]
+    return pd.DataFrame(rows, columns=[*columns, "win_back_priority", "sign_of_life"])
+
+
+def report(**other: Any) -> Report:
+    finding = Finding("orders", "ordered_at", "is no time", 3, 0.003, MARKUP, "quarantined")
+    evaluation = [("trees", "auc", 0.8, 0.7, 0.9), ("own past rate", "auc", 0.7, 0.6, 0.8)]
+    whole: dict[str, Any] = {
+        "project": MARKUP,
+        "run_id": "june",
+        "as_of": AS_OF,
+        "model_version": "3",
+        "horizon_days": 90,
+        "currency": "EUR",
+        "tier_names": TIERS,
+        "customers": customers(),
+        "moves": moves(),
+        "funnel": funnel(),
+        "retention": retention(),
+        "effect": effect(),
+        "fairness": fairness(),
+        "lost": lost(),
+        "quality": DataQuality({"orders": Counts(1000, 990, 3, 7)}, [finding], {}),
+        "facts": {"model": "trees", "as_of": "2024-06-01T00:00:00+00:00", "grade": "B", "notes": []},
+        "measures": pd.DataFrame(evaluation, columns=["model", "metric", "estimate", "low", "high"]),
+    }
+    return Report(**whole | other)
+
+
+def rows(text: str, section: str) -> list[list[str]]:
+    """Read the cells of a section's tables."""
+    start = text.index(f'<section id="{section}">')
+    inside = text[start : text.index("</section>", start)]
+    return [
+        [unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall(r"<t[hd][^>]*>.*?</t[hd]>", row)]
+        for row in re.findall("<tr.*?</tr>", inside)
+    ]
+
+
+@pytest.fixture(scope="module")
+def english() -> str:
+    return page(report())
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_browser_shows_the_page_without_fetching_anything_and_its_layout_holds(
+    width: int, language: str, tmp_path: Path, assert_shown_well: Callable[..., None], browser: Any
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page(report(language=language)), encoding="utf-8")
+    assert_shown_well(file, width=width)
+    below = "[...document.querySelectorAll('section')].sort((a, b) => a.offsetTop - b.offsetTop)"
+    assert browser.value(f"{below}.map(one => one.id)") == list(SECTIONS)
+    assert browser.value("document.documentElement.lang") == language
+    titles = browser.value("[...document.querySelectorAll('h2')].map(one => one.textContent)")
+    assert titles == [TABLE[language][name]["title"] for name in SECTIONS]
+
+
+def test_dark_screens_get_a_dark_page_whose_plots_are_legible(
+    english: str, tmp_path: Path, assert_shown_well: Callable[..., None], browser: Any
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(english, encoding="utf-8")
+    seen = {}
+    for scheme in ("light", "dark"):
+        assert_shown_well(file, width=1280, scheme=scheme)
+        style = "getComputedStyle(document.querySelector('{}')).{}"
+        seen[scheme] = [
+            browser.value(style.format("body", "backgroundColor")),
+            browser.value(style.format("svg text", "fill")),
+        ]
+    assert seen == {
+        "light": ["rgb(255, 255, 255)", "rgb(27, 31, 36)"],
+        "dark": ["rgb(20, 23, 27)", "rgb(228, 232, 236)"],
+    }
+
+
+def test_what_users_wrote_is_text_and_never_markup(english: str) -> None:
+    assert "<img" not in english
+    assert english.count("&lt;img src=x onerror=alert(1)&gt;") > 20
+    assert "Key &lt;accounts&gt; &amp; co" in english
+
+
+def test_the_page_names_no_address_of_the_web(english: str) -> None:
+    assert not re.search(r'(src|href)="(?!data:,|#)', english)
+    assert "//" not in english.replace("</", "")
+
+
+def test_each_part_that_is_missing_is_said_in_a_sentence() -> None:
+    empty = Report(
+        project="shop",
+        run_id="june",
+        as_of=AS_OF,
+        model_version="3",
+        horizon_days=90,
+        currency="EUR",
+    )
+    text = page(empty)
+    for name in SECTIONS:
+        assert f'<p class="note">{TABLE["en"][name]["none"]}</p></section>'.replace("'", "&#x27;") in text
+    assert "<svg" not in text
+    assert "<table" not in text
+
+
+def test_a_run_without_value_and_frames_without_rows_leave_their_sections_empty() -> None:
+    nothing = report(
+        customers=customers().assign(expected_value=np.nan),
+        funnel=funnel().head(0),
+        retention=retention().head(0),
+        lost=lost().head(0),
+        fairness=fairness().head(0),
+        effect=effect()[effect()["measure"] == "customers"],
+    )
+    text = page(nothing)
+    for name in ("saving", "funnel", "retention", "lost", "fairness", "effect"):
+        assert TABLE["en"][name]["none"] in text
+    assert TABLE["en"]["tiers"]["none"] not in text
+
+
+def test_tiers_stand_in_their_order_with_their_shares(english: str) -> None:
+    assert rows(english, "tiers")[1:] == [
+        ["Key <accounts> & co", "67", "33.5%", "2,303", "33.4%", "34"],
+        ["重要客户", "67", "33.5%", "2,320", "33.6%", "35"],
+        ["low", "66", "33.0%", "2,277", "33.0%", "34"],
+    ]
+
+
+def test_moves_stand_best_tier_first_with_who_is_new_and_gone(english: str) -> None:
+    # counted by the alphabet: Key, low, 重要客户, and (new) or (gone)
+    assert rows(english, "moves")[:5] == [
+        ["from", "Key <accounts> & co", "重要客户", "low", "gone"],
+        ["Key <accounts> & co", "0", "2", "1", "3"],
+        ["重要客户", "8", "10", "9", "11"],
+        ["low", "4", "6", "5", "7"],
+        ["new", "12", "14", "13", "15"],
+    ]
+    assert "<dt>moved up</dt><dd>18</dd>" in english
+    assert "<dt>moved down</dt><dd>12</dd>" in english
+
+
+def test_a_tier_of_an_earlier_policy_stands_after_those_of_today() -> None:
+    names = ["gold", "high", "low"]
+    counts = pd.DataFrame([[0, 3, 1], [0, 5, 0], [0, 0, 6]], names, names)
+    since = Moves(counts=counts, since=AS_OF - timedelta(days=7), until=AS_OF)
+    assert since.ordered(["high", "low"]).to_dict("split") == {
+        "index": ["high", "low", "gold"],
+        "columns": ["high", "low"],
+        "data": [[5, 0], [0, 6], [3, 1]],
+    }
+    assert since.up_and_down(["high", "low"]) == (0, 0)
+
+
+def test_those_with_most_to_lose_stand_first_with_their_reason(english: str) -> None:
+    first, *others = rows(english, "saving")[1:]
+    # 49 + 10 over 1 less the risk, times the risk
+    assert first == [
+        f"{MARKUP}199",
+        "重要客户",
+        "first order",
+        "99.5%",
+        "11,800",
+        "11,741",
+        "last order 100 days ago: raises the churn risk",
+    ]
+    assert len(others) == 19
+
+
+def test_each_measure_of_a_tier_stands_above_that_of_the_run_before(english: str) -> None:
+    assert rows(english, "effect")[1:] == [
+        ["customers", "2024-06-01", "1,200", "1,200", "1,200"],
+        ["", "2024-05-25, the run before", "600", "600", "600"],
+        ["bought again", "2024-06-01", "50.0%", "50.0%", "50.0%"],
+        ["", "2024-05-25, the run before", "25.0%", "25.0%", "25.0%"],
+    ]
+
+
+def test_groups_that_are_treated_worse_are_named(english: str) -> None:
+    told = (
+        "Beyond the limit, by more than chance: gender men, in tier Key &lt;accounts&gt; &amp; co; gender men"
+    )
+    assert told in english
+    men = rows(english, "fairness")[2]
+    assert men[3:] == ["380", "10.0% (5.0%\N{EN DASH}15.0%)", "0.33 (0.23\N{EN DASH}0.43)", "yes"]
+    quiet = page(report(fairness=fairness().assign(alert=False)))
+    assert TABLE["en"]["fairness"]["quiet"] in quiet
+
+
+def test_whom_to_win_back_first_stands_on_top_and_who_is_back_is_left_out(english: str) -> None:
+    assert [row[1] for row in rows(english, "lost")] == ["customer", "y", "x"]
+    assert "The first 2 of 2" in english
+    assert "<dt>lost</dt><dd>2</dd>" in english
+
+
+def test_the_model_card_tells_its_training_its_grade_and_its_measures(english: str) -> None:
+    card = rows(english, "model")
+    assert ["grade", "B"] in card
+    assert ["trained as of", "2024-06-01"] in card
+    assert ["trees", ".800 (.700\N{EN DASH}.900)"] in card
+    assert TABLE["en"]["model"]["unjudged"] in page(report(measures=None))
+
+
+def test_both_languages_say_the_same_messages() -> None:
+    english, chinese = (
+        {(section, name) for section, told in TABLE[each].items() for name in told} for each in ("en", "zh")
+    )
+    places = re.compile(r"\{(\w+)")
+    assert english - chinese == set()
+    for section, name in english & chinese:
+        told = [sorted(places.findall(TABLE[each][section][name])) for each in ("en", "zh")]
+        assert told[0] == told[1], (section, name)

@@ -1,0 +1,56 @@
+"""The words of the report, in every language, and its numbers as texts."""
+
+import tomllib
+from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+TABLE: dict[str, Any] = tomllib.loads(files("training").joinpath("report_messages.toml").read_text("utf-8"))
+DASH = "\N{EN DASH}"
+
+
+class Words:
+    """What the report says in one language, of those of `TABLE`."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._table: dict[str, dict[str, str]] = TABLE[language]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Say the message of a key, ``section.message``, with values in their places."""
+        section, message = key.split(".")
+        return self._table[section][message].format(**values)
+
+    def name(self, code: object) -> str:
+        """Return the word for what is called by a code; a name that a user gave is its own word."""
+        return self._table["names"].get(str(code), str(code))
+
+    def column(self, name: object) -> str:
+        """Return the title of a column; one that a user named is its own title."""
+        return self._table["columns"].get(str(name), str(name))
+
+    def fact(self, name: str) -> str:
+        """Return what a fact of a training is called."""
+        return self._table["facts"][name]
+
+
+def count(number: float) -> str:
+    """Write how many, or an amount of money without its small change."""
+    return DASH if pd.isna(number) else f"{number:,.0f}"
+
+
+def decimal(number: float) -> str:
+    """Write a number with two places."""
+    return DASH if pd.isna(number) else f"{number:,.2f}"
+
+
+def share(number: float) -> str:
+    """Write a share of 1 as a percentage."""
+    return DASH if pd.isna(number) else f"{number:.1%}"
+
+
+def day(when: date | None) -> str:
+    """Write a date."""
+    return DASH if when is None or pd.isna(when) else f"{when:%Y-%m-%d}"
