@@ -6,6 +6,7 @@ SQL (`..._sql`) that reads one customer's columns and runs on SQLite and DuckDB 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 
@@ -16,33 +17,52 @@ MOST = 3
 CLEARLY = 1.0
 """Standard deviations above the mean from which evidence counts."""
 
-SECOND_ORDER = 'CASE WHEN "orders_all" >= 2 THEN {} END'
-"""How somebody buys is told from the second order on."""
+NOTHING = 1e-9
+"""A standard deviation that is but rounding."""
+FEW_ORDERS = 3
+"""So many orders tell half of how somebody buys; a single one tells nothing."""
 
 Cuts = Mapping[str, float | None]
 
 
-def _counts(*names: str) -> dict[str, str]:
+class Evidence(NamedTuple):
+    """What tells a need: a value, and from 0 to 1 how far it is to be trusted, as SQL."""
+
+    value: str
+    trust: str = "1"
+
+    def above(self, usual: float) -> str:
+        """Write how far it lies above the usual; 0 where it is not known."""
+        return f"coalesce(({self.value} - {usual!r}) * {self.trust}, 0)"
+
+
+def _counts(*names: str) -> dict[str, Evidence]:
     columns = [f"{name}_365d" for name in names]
-    return {column: f'CASE WHEN "{column}" > {MOST} THEN {MOST} ELSE "{column}" END' for column in columns}
+    most = 'CASE WHEN "{0}" > {1} THEN {1} ELSE "{0}" END'
+    return {column: Evidence(most.format(column, MOST)) for column in columns}
 
 
-def _shares(*columns: str) -> dict[str, str]:
+def _bought(value: str) -> Evidence:
+    """Trust what all orders of a customer tell the more, the more they are."""
+    return Evidence(
+        f'CASE WHEN "orders_all" > 1 THEN {value} END', f'"orders_all" / ("orders_all" + {FEW_ORDERS}.0)'
+    )
+
+
+def _shares(*columns: str) -> dict[str, Evidence]:
     within = 'CASE WHEN "{0}" > 1 THEN 1 WHEN "{0}" < 0 THEN 0 ELSE "{0}" END'
-    return {column: SECOND_ORDER.format(within.format(column)) for column in columns}
+    return {column: _bought(within.format(column)) for column in columns}
 
 
-NEEDS: dict[str, dict[str, str]] = {
+NEEDS: dict[str, dict[str, Evidence]] = {
     "service": _counts(
         *("feedback_complaint", "feedback_inquiry", "call", "message", "chat"),
         *("topic_after_sales", "topic_technical", "topic_service", "topic_delivery"),
     ),
     "price": _shares("discount_share", "discounted_lines_share") | _counts("topic_price", "topic_discount"),
     "product": {
-        "products_all": SECOND_ORDER.format('"products_all" / "orders_all"'),
-        "category_concentration": SECOND_ORDER.format(
-            '"category_concentration" * "products_all" / "orders_all"'
-        ),
+        "products_all": _bought('"products_all" / "orders_all"'),
+        "category_concentration": _bought('"category_concentration" * "products_all" / "orders_all"'),
         **_shares("refund_share"),
         **_counts("topic_product", "topic_quality"),
     },
@@ -106,18 +126,15 @@ class Need:
         known = {row[0] for row in connection.execute(f"DESCRIBE {source}").fetchall()}
         cuts: dict[str, float | None] = {}
         for need, evidence in NEEDS.items():
-            there = {column: text for column, text in evidence.items() if column in known}
-            spread = _spread(connection, source, there)
-            single = {
-                f"{need}.{column}.{what}": value
-                for column, (mean, deviation) in spread.items()
-                for what, value in (("usual", mean), ("weight", 1 / deviation))
-            }
-            for _, deviation in _spread(connection, source, {need: _score(single, need)}).values():
-                cuts |= {
-                    name: _rounded(value / deviation) if name.endswith("weight") else value
-                    for name, value in single.items()
-                }
+            values = {column: each.value for column, each in evidence.items() if column in known}
+            usual = _aggregates(connection, source, "avg", values)
+            above = {column: evidence[column].above(mean) for column, mean in usual.items()}
+            spread = _aggregates(connection, source, "stddev_pop", above)
+            total = " + ".join(f"{above[column]} / {deviation!r}" for column, deviation in spread.items())
+            whole = _aggregates(connection, source, "stddev_pop", {need: total} if total else {})
+            for column, deviation in spread.items() if whole else ():
+                cuts[f"{need}.{column}.usual"] = usual[column]
+                cuts[f"{need}.{column}.weight"] = _rounded(1 / deviation / whole[need])
         return cuts
 
 
@@ -136,24 +153,27 @@ def need_sql(cuts: Cuts) -> str:
 def _score(cuts: Cuts, need: str) -> str:
     """Write how far the evidence of a need lies above the usual; empty without any evidence."""
     terms = [
-        f"coalesce(({text} - {cuts[f'{need}.{column}.usual']!r}) * {cuts[f'{need}.{column}.weight']!r}, 0)"
-        for column, text in NEEDS[need].items()
-        if f"{need}.{column}.weight" in cuts
+        f"{evidence.above(usual)} * {weight!r}"
+        for column, evidence in NEEDS[need].items()
+        if (usual := cuts.get(f"{need}.{column}.usual")) is not None
+        and (weight := cuts.get(f"{need}.{column}.weight")) is not None
     ]
     return f"({' + '.join(terms)})" if terms else ""
 
 
-def _spread(
-    connection: duckdb.DuckDBPyConnection, source: str, texts: Mapping[str, str]
-) -> dict[str, tuple[float, float]]:
-    """Measure the mean and standard deviation of expressions by name; those that never vary are left out."""
-    told = {name: text for name, text in texts.items() if text}
-    if not told:
+def _aggregates(
+    connection: duckdb.DuckDBPyConnection, source: str, aggregate: str, texts: Mapping[str, str]
+) -> dict[str, float]:
+    """Aggregate expressions by name; those never known, and spreads of what never varies, are left out."""
+    if not texts:
         return {}
-    measured = ", ".join(f"avg({text}), stddev_pop({text})" for text in told.values())
+    measured = ", ".join(f"{aggregate}({text})" for text in texts.values())
     found = connection.execute(f"SELECT {measured} FROM {source}").fetchall()[0]
-    pairs = zip(told, found[::2], found[1::2], strict=True)
-    return {name: (_rounded(mean), _rounded(deviation)) for name, mean, deviation in pairs if deviation}
+    return {
+        name: _rounded(value)
+        for name, value in zip(texts, found, strict=True)
+        if value is not None and (aggregate == "avg" or value > NOTHING)
+    }
 
 
 def _rounded(value: float) -> float:

@@ -121,7 +121,7 @@ def test_without_evidence_there_is_no_need(rows: Rows) -> None:
     assert set(needs(rows)) == {None}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(
