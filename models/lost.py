@@ -48,11 +48,47 @@ EVIDENCE = (
         ("discounted_lines_share",),
         "discounted_lines_share >= 0.5 AND discounted_lines_share >= 1.5 * usual_discounted_share",
     ),
+    Evidence("price", 2, ("fee_change",), "fee_change >= 0.05"),
     *(Evidence("product", 3, (f"topic_{topic}_all",), f"topic_{topic}_all > 0") for topic in PRODUCT_TOPICS),
     Evidence("product", 1, ("feedback_return_all",), "feedback_return_all > 0"),
     Evidence("product", 1, ("refund_share",), "refund_share >= 0.2"),
     Evidence("product", 1, ("refund_days_since", "recency_days"), "refund_days_since <= recency_days"),
 )
+
+
+TAKEN = (
+    *("recency_days", "orders_all", "historic_value", "churn_risk", "return_days", "gap_last_ratio"),
+    *("feedback_complaint_all", "complaints_open", "contract_runs"),
+)
+"""The columns that are taken as they are."""
+_TOLD = """
+weighed AS (
+    SELECT *, greatest(service, price, product) AS most,
+        service + price + product - most - least(service, price, product) AS next_most,
+        orders_all = 1 OR (orders_all >= 3 AND gap_last_ratio >= 1.5) AS faded,
+        CASE WHEN historic_value < 0 THEN 0 ELSE historic_value END
+            * least(1, {clv_days} / greatest(seen_days - coalesce(recency_days, 0), 1)) AS value_at_stake,
+        CASE WHEN contract_runs IS NULL THEN 1 - churn_risk END AS win_back_chance
+    FROM gone
+)
+SELECT customer_id, lifecycle_stage,
+    DATE '1970-01-01' + ({as_of_day} - recency_days)::INTEGER AS last_order_date,
+    orders_all::BIGINT AS orders, historic_value, feedback_complaint_all::BIGINT AS complaints,
+    complaints_open::BIGINT AS open_complaints,
+    CASE WHEN most = 0 THEN CASE WHEN faded THEN 'natural_end' ELSE 'unknown' END {reasons} END
+        AS likely_reason,
+    CASE WHEN most >= 4 AND most - next_most >= 2 THEN 'high'
+        WHEN most >= 2 AND most > next_most THEN 'medium' WHEN most > 0 THEN 'low'
+        WHEN faded THEN '{of_natural_end}' END AS reason_confidence,
+    value_at_stake, win_back_chance,
+    CASE WHEN lifecycle_stage = 'lost' THEN row_number() OVER (
+        PARTITION BY lifecycle_stage ORDER BY value_at_stake * win_back_chance DESC NULLS LAST,
+            value_at_stake DESC NULLS LAST, customer_id
+    ) END AS win_back_priority,
+    CASE WHEN lifecycle_stage = 'lost' THEN sign_of_life ELSE 'order' END AS sign_of_life,
+    (CASE WHEN lifecycle_stage = 'lost' THEN life_days ELSE return_days END)::BIGINT AS sign_of_life_days
+FROM weighed ORDER BY win_back_priority NULLS LAST, customer_id
+"""
 
 
 def lost_table(
@@ -102,87 +138,53 @@ def lost_sql(
     the mean), else unknown; ``reason_confidence``: high from 4 points, 2 ahead of the next reason, medium
     from 2 points, 1 ahead, else low; of a natural end medium where feedback is on record, else low; of
     unknown null; ``value_at_stake``: the value of as many days as `clv_days` while the customer bought, at
-    most all of it; ``win_back_chance``: 1 less churn_risk; ``win_back_priority``: the rank, from 1, of the
-    product of both, null for who is back; ``sign_of_life``: the kind of the latest interaction or
-    feedback that broke a silence of `lapsing_days` in the last 30 days, ``order`` for who is back, else
-    null; and ``sign_of_life_days`` since.
+    most all of it; ``win_back_chance``: 1 less churn_risk, null of contracts, whose forecast ends with them;
+    ``win_back_priority``: the rank, from 1, by the product of both, then by value, null for who is back;
+    ``sign_of_life``: the kind of the latest interaction or feedback that broke a silence of `lapsing_days`
+    in the last 30 days, ``order`` for who is back, else null; and ``sign_of_life_days`` since.
     """
     known = set(columns)
-    present = ", ".join(
-        f"{identifier(name) if name in known else 'NULL::DOUBLE'} AS {name}"
-        for name in ("recency_days", "tenure_days", "orders_all", "historic_value", "churn_risk")
+    told = _TOLD.format(
+        as_of_day=as_of_day,
+        clv_days=clv_days,
+        reasons=" ".join(f"WHEN {reason} = most THEN '{reason}'" for reason in REASONS),
+        of_natural_end="medium" if any(name.startswith("feedback_") for name in known) else "low",
     )
-    evidence = [each for each in EVIDENCE if known.issuperset(each.columns)]
-    life = list(_signs_of_life(known))
-    return f"""
-WITH everybody AS (
-    SELECT *, {_usual_discount(known, relation)} AS usual_discounted_share FROM {relation}
-), gone AS (
-    SELECT customer_id, lifecycle_stage, {present},
-        {_or_null("feedback_complaint_all", known)} AS complaints,
-        {_or_null("complaints_open", known)} AS open_complaints,
-        {_or_null("return_days", known)} AS return_days,
-        {_or_null("gap_last_ratio", known)} AS last_gap_ratio,
-        {", ".join(f"{_points(evidence, reason)} AS {reason}" for reason in REASONS)},
-        {_latest(life, lapsing_days)}
-    FROM everybody
-    WHERE lifecycle_stage = 'lost' OR (lifecycle_stage = 'won_back' AND {_came_back(known)})
-), weighed AS (
-    SELECT *, greatest(service, price, product) AS most,
-        service + price + product - greatest(service, price, product)
-            - least(service, price, product) AS next_most,
-        orders_all = 1 OR (orders_all >= 3 AND last_gap_ratio >= 1.5) AS faded,
-        CASE WHEN historic_value < 0 THEN 0 ELSE historic_value END
-            * least(1, {clv_days} / greatest(tenure_days - recency_days, 1))
-            AS value_at_stake,
-        1 - churn_risk AS win_back_chance
-    FROM gone
-)
-SELECT customer_id, lifecycle_stage,
-    DATE '1970-01-01' + ({as_of_day} - recency_days)::INTEGER AS last_order_date,
-    orders_all::BIGINT AS orders, historic_value,
-    complaints::BIGINT AS complaints, open_complaints::BIGINT AS open_complaints,
-    CASE WHEN most = 0 THEN CASE WHEN faded THEN 'natural_end' ELSE 'unknown' END
-        {" ".join(f"WHEN {reason} = most THEN '{reason}'" for reason in REASONS)} END AS likely_reason,
-    CASE WHEN most >= 4 AND most - next_most >= 2 THEN 'high'
-        WHEN most >= 2 AND most > next_most THEN 'medium' WHEN most > 0 THEN 'low'
-        WHEN faded THEN '{"medium" if _tells_feedback(known) else "low"}' END AS reason_confidence,
-    value_at_stake, win_back_chance,
-    CASE WHEN lifecycle_stage = 'lost' THEN row_number() OVER (
-        PARTITION BY lifecycle_stage ORDER BY value_at_stake * win_back_chance DESC NULLS LAST, customer_id
-    ) END AS win_back_priority,
-    CASE WHEN lifecycle_stage = 'lost' THEN sign_of_life ELSE 'order' END AS sign_of_life,
-    (CASE WHEN lifecycle_stage = 'lost' THEN life_days ELSE return_days END)::BIGINT AS sign_of_life_days
-FROM weighed
-ORDER BY win_back_priority NULLS LAST, customer_id"""
+    return f"WITH gone AS ({_gone(known, relation, lapsing_days)}), {told}"
+
+
+def _gone(known: set[str], relation: str, lapsing_days: float) -> str:
+    """Select who left, and what points to each reason."""
+    seen_days = "contract_known_days" if "contract_known_days" in known else "tenure_days"
+    columns = [
+        *(f"{_or_null(name, known)} AS {name}" for name in TAKEN),
+        f"{_or_null(seen_days, known)} AS seen_days",
+        *(f"{_points(reason, known)} AS {reason}" for reason in REASONS),
+        _latest(_signs_of_life(known), lapsing_days),
+    ]
+    usual = (
+        f"(SELECT avg(discounted_lines_share) FROM {relation})"
+        if "discounted_lines_share" in known
+        else "NULL"
+    )
+    came_back = f"return_days <= {SIGN_DAYS}" if "return_days" in known else "FALSE"
+    return (
+        f"SELECT customer_id, lifecycle_stage, {', '.join(columns)} "
+        f"FROM (SELECT *, {usual} AS usual_discounted_share FROM {relation}) "
+        f"WHERE lifecycle_stage = 'lost' OR (lifecycle_stage = 'won_back' AND {came_back})"
+    )
 
 
 def _or_null(name: str, known: Collection[str]) -> str:
     return identifier(name) if name in known else "NULL::DOUBLE"
 
 
-def _usual_discount(known: Collection[str], relation: str) -> str:
-    return (
-        f"(SELECT avg(discounted_lines_share) FROM {relation})"
-        if "discounted_lines_share" in known
-        else "NULL::DOUBLE"
-    )
-
-
-def _came_back(known: Collection[str]) -> str:
-    return f"return_days <= {SIGN_DAYS}" if "return_days" in known else "FALSE"
-
-
-def _tells_feedback(known: Collection[str]) -> bool:
-    return any(name.startswith("feedback_") for name in known)
-
-
-def _points(evidence: Iterable[Evidence], reason: str) -> str:
+def _points(reason: str, known: set[str]) -> str:
     """Add up what points to a reason."""
     found = [
         f"CASE WHEN {each.condition} THEN {each.points} ELSE 0 END"
-        for each in evidence
-        if each.reason == reason
+        for each in EVIDENCE
+        if each.reason == reason and known.issuperset(each.columns)
     ]
     return " + ".join(found) or "0"
 

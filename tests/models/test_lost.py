@@ -140,6 +140,17 @@ def test_who_came_back_this_month_is_told_without_a_rank() -> None:
     assert rows[1]["sign_of_life_days"] == 20
 
 
+def test_of_contracts_the_fees_are_at_stake_and_a_raise_is_evidence() -> None:
+    left = {"contract_runs": 0.0, "contract_known_days": 730.0, "recency_days": None, "churn_risk": 1.0}
+    rows = lost(
+        left | {"historic_value": 300.0, "fee_change": None},
+        left | {"historic_value": 900.0, "fee_change": 0.1},
+    )
+    told = [(row["customer_id"], row["value_at_stake"], row["likely_reason"]) for row in rows]
+    assert told == [("b", 450.0, "price"), ("a", 150.0, "unknown")]
+    assert [row["win_back_chance"] for row in rows] == [None, None]
+
+
 def test_with_nothing_but_the_stage_all_else_is_null() -> None:
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE standing AS SELECT 'a' AS customer_id, 'lost' AS lifecycle_stage")
