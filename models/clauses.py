@@ -185,11 +185,15 @@ class Ranked(Clause):
     value: Column
     cut: Cut
 
+    @property
+    def _operator(self) -> str:
+        return "<=" if self.cut.function == BOTTOM else ">="
+
     def _compared(self, cuts: Cuts) -> Clause:
         point = cuts[self.cut.key]
         if point is None:
             return Fixed(is_true=False)
-        return Comparison(self.value, "<=" if self.cut.function == BOTTOM else ">=", Constant(float(point)))
+        return Comparison(self.value, self._operator, Constant(float(point)))
 
     def sql(self, cuts: Cuts) -> str:
         """Write the comparison with the cut point."""
@@ -197,7 +201,7 @@ class Ranked(Clause):
 
     def holds(self, row: Row, cuts: Cuts) -> bool:
         """Compare a customer's value with the cut point."""
-        return self._compared(cuts).holds(row, cuts)
+        return compared(self.value.of(row), self._operator, cuts[self.cut.key])
 
     def eased(self, by: float) -> Clause:
         """Take in a larger share."""

@@ -1,11 +1,12 @@
 """Conditions as text: SQL's grammar, of which a short list of parts is taken and everything else refused."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 
 from features.configuration import nearest
 from features.contract import Kind
@@ -52,6 +53,9 @@ def parsed(text: str, *, columns: Mapping[str, Kind], where: str) -> Clause:
     if len(text) > LONGEST:
         raise InputError(f"{where} has {len(text):,} characters, and a condition at most {LONGEST:,}")
     try:
+        tokens = sqlglot.tokenize(text, dialect="duckdb")
+        if any(token.comments or token.token_type is TokenType.SEMICOLON for token in tokens):
+            raise InputError(f"{place}: neither comments nor ';' can stand in a condition; leave them out")
         tree = sqlglot.parse_one(text, into=exp.Condition, dialect="duckdb")
         return _Reading(columns, place).clause(tree)
     except sqlglot.errors.SqlglotError:
@@ -91,9 +95,7 @@ class _Reading:
         return InputError(f"{self._place}: {reason}")
 
     def _check(self, node: exp.Expr) -> None:
-        """Refuse comments, and every argument that is not looked at."""
-        if node.comments:
-            raise self._wrong("comments cannot stand in a condition; leave them out")
+        """Refuse every argument that is not looked at."""
         given = {name for name, part in node.args.items() if part not in (None, False, [])}
         if given - PARTS:
             raise self._wrong(f"{_written(node)} cannot stand in a condition; {GRAMMAR}")
@@ -176,14 +178,15 @@ class _Reading:
 
     def _literal(self, node: exp.Expr) -> Value:
         if not node.is_string:
-            return self._number(float(node.this))
+            is_number = re.fullmatch(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", node.this, re.IGNORECASE)
+            return self._number(float(node.this) if is_number else None)
         if not node.this.isprintable():
             raise self._wrong(f"the text {node.this!r} holds characters that cannot be printed")
         return Constant(node.this)
 
     def _number(self, number: float | None) -> Constant:
         if number is None or not math.isfinite(number):
-            raise self._wrong("a number in it is none: it divides by zero, or is too large")
+            raise self._wrong("a number in it is none: it is cut off, too large, or divided by zero")
         return Constant(number)
 
     def _column(self, node: exp.Expr) -> Column:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from models.condition_values import quoted
@@ -30,7 +31,7 @@ class Cut:
     column: str
     share: float
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The cut as a condition writes it."""
         return f"{self.function}({self.column}, {self.share:.12g})"

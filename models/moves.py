@@ -23,8 +23,8 @@ def facts(condition: Condition, cuts: Cuts, *, before: Row | None, now: Row) -> 
 
     Returns
     -------
-    Per fact ``feature`` (a column, or a formula as text), ``value``, ``before`` (left out without a row),
-    and what is needed: ``bound`` and ``point`` as of `models.clauses.Need`.
+    Per fact ``feature`` (a column, or a formula as text), ``value``, ``before`` (left out where the row
+    before does not tell), and what is needed: ``bound`` and ``point`` as of `models.clauses.Need`.
     """
     needs = [
         need
@@ -38,7 +38,8 @@ def facts(condition: Condition, cuts: Cuts, *, before: Row | None, now: Row) -> 
 
 
 def _fact(need: Need, before: Row | None, now: Row) -> Fact:
-    earlier = {} if before is None else {"before": _plain(need.value, need.value.of(before))}
+    is_told = before is not None and all(name in before for name in need.value.columns())
+    earlier = {"before": _plain(need.value, need.value.of(before))} if before is not None and is_told else {}
     point = need.point if isinstance(need.point, list) else _plain(need.value, need.point)
     value = _plain(need.value, need.value.of(now))
     return {"feature": need.value.text, "value": value, **earlier, "bound": need.bound, "point": point}

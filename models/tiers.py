@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import duckdb
@@ -116,7 +117,7 @@ class TierPolicy:
             "columns": {name: kind.value for name, kind in self.kinds.items()},
         }
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The tiers, best first."""
         return tuple(level.name for level in self.levels)
@@ -196,15 +197,20 @@ class TierPolicy:
         return f"CASE {quoted(previous)}{whens} ELSE false END"
 
     def _stays(self, number: int, cuts: Cuts) -> list[str]:
-        own = self.levels[number].when
-        eased = own.eased(self.hysteresis).sql(cuts) if own else "true"
+        own = self._kept[self.names[number]]
         better = [level.when for level in self.levels[:number] if level.when]
-        return [eased, *(f"NOT {when.eased(-self.hysteresis).sql(cuts)}" for when in better)]
+        tightened = [f"NOT {when.eased(-self.hysteresis).sql(cuts)}" for when in better]
+        return [own.sql(cuts) if own else "true", *tightened]
 
     def flow_sql(self, cuts: Cuts) -> str:
         """Write the number of the first flow that holds, from 0; null for none."""
         whens = "".join(f" WHEN {flow.when.sql(cuts)} THEN {at}" for at, flow in enumerate(self.flows))
         return f"CASE{whens} END" if whens else "CAST(NULL AS INTEGER)"
+
+    @cached_property
+    def _kept(self) -> dict[str, Condition | None]:
+        """By tier the condition under which a customer stays."""
+        return {level.name: level.when and level.when.eased(self.hysteresis) for level in self.levels}
 
     def because(
         self, cuts: Cuts, row_before: Row | None, row_now: Row, before: str | None, now: str
@@ -226,14 +232,12 @@ class TierPolicy:
         flow = next((flow for flow in self.flows if flow.when.holds(row_now, cuts)), None)
         if flow and flow.tier == now:
             return [{"rule": "flow", "tier": now, "reason": flow.reason}]
-        conditions = {level.name: level.when for level in self.levels}
-        gone = [{"rule": "gone", "tier": before}] if before and before not in conditions else []
-        rule, tier, deciding = "enters", now, conditions[now]
-        if before in conditions and self.names.index(before) < self.names.index(now):
-            own = conditions[before]
-            eased = own.eased(self.hysteresis) if own else None
-            if eased and not eased.holds(row_now, cuts):
-                rule, tier, deciding = "leaves", before, eased
+        gone = [{"rule": "gone", "tier": before}] if before and before not in self._kept else []
+        rule, tier, deciding = "enters", now, self.levels[self.names.index(now)].when
+        if before in self._kept and self.names.index(before) < self.names.index(now):
+            kept = self._kept[before]
+            if kept and not kept.holds(row_now, cuts):
+                rule, tier, deciding = "leaves", before, kept
         told = facts(deciding, cuts, before=row_before, now=row_now) if deciding else []
         found = [{"rule": rule, "tier": tier, **fact} for fact in told]
         return [*gone, *(found or [{"rule": "rest", "tier": now}])]

@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -119,6 +120,9 @@ SQL_INJECTIONS = {
     "a query": "clv > (select max(clv) from subjects)",
     "a query in a list": "country in (select country from secrets)",
     "exists": "exists(select 1)",
+    "a semicolon at the end": "clv > 1;",
+    "a comment before": "/* all */ clv > 1",
+    "an empty comment": "clv > 1 --",
     "a comment": "clv > 1 -- and the rest",
     "a comment within": "clv > /* 1 */ 2",
     "a broken quote": "country = 'UK' or 1=1 --'",
@@ -178,8 +182,9 @@ def test_what_is_no_plain_condition_is_refused(text: str) -> None:
         ("brings(clv, 0)", "the share 0 of brings() is not between 0 and 1, as 0.2 is"),
         ("bottom(clv)", "bottom() takes a column and a share, as in bottom(clv, 0.2)"),
         ("top(clv, clv)", "top() takes a column and a share, as in top(clv, 0.2)"),
-        ("clv > 1 / 0", "a number in it is none: it divides by zero, or is too large"),
-        ("clv > 1e999", "a number in it is none: it divides by zero, or is too large"),
+        ("clv > 1 / 0", "a number in it is none: it is cut off, too large, or divided by zero"),
+        ("clv > 1e999", "a number in it is none: it is cut off, too large, or divided by zero"),
+        ("clv > 1e", "a number in it is none: it is cut off, too large, or divided by zero"),
         ("clv in ()", "in () is an empty list; name values"),
         ("clv in (spend_30d)", "a list holds numbers or texts, and spend_30d is neither"),
         ("1 = 1", "1 is the same for every customer; name a column"),
@@ -189,6 +194,18 @@ def test_errors_say_what_and_where(text: str, reason: str) -> None:
     with pytest.raises(InputError) as told:
         read(text)
     assert str(told.value) == f"tiers.levels.0.when = {text!r}: {reason}"
+
+
+SCRAPS = """clv country vip order and or not in between is null ( ) , + - * / > <= <> 'a' ' " 1 1e .5 5. 0x1
+true top( coalesce( nullif( case when then end select from ; -- /* */ :: . [ ] { $1 ? @ % & | ~ é like any
+exists interval date cast( as over := escape collate if( 1e400 b'1' $$a$$"""
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(SCRAPS.split()), max_size=9))
+def test_any_text_is_a_condition_or_an_error_in_words(scraps: list[str]) -> None:
+    with contextlib.suppress(InputError):
+        assert read(" ".join(scraps)).sql({}) is not None
 
 
 NUMBERS = st.sampled_from(["clv", "spend_30d", "coalesce(clv, 1)", "clv / spend_30d", "clv - 2 * spend_30d"])

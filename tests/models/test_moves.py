@@ -129,6 +129,13 @@ def test_a_reason_is_plain_data() -> None:
     ]
 
 
+def test_what_the_row_before_does_not_tell_is_not_said() -> None:
+    reasons = POLICY.because(CUTS, {"clv": 310.0}, ROW | {"orders_365d": 2.0}, "low", "middle")
+    assert (
+        told_move(json.dumps(reasons), "en") == "clv / orders_365d is 60, more than 50 is needed for middle"
+    )
+
+
 def test_every_rule_and_bound_has_words_in_every_language() -> None:
     assert {frozenset(TABLE["moves"][language]) for language in LANGUAGES} == {
         frozenset(TABLE["moves"]["en"])
