@@ -132,10 +132,15 @@ class Bundle:
 
     def potential(self) -> Potential | None:
         """Restore the potential; null in settings without one."""
-        if POTENTIAL not in self.documents:
+        if not self.has_potential:
             return None
         trees = {name: text for name, text in self._trees().items() if name in TREES}
         return Potential.restore(self._json(POTENTIAL) | {"boosters": trees})
+
+    @property
+    def has_potential(self) -> bool:
+        """Whether there is a potential."""
+        return POTENTIAL in self.documents
 
     @property
     def cut_query(self) -> str:

@@ -18,19 +18,27 @@ from serving.tables import SCHEMA
 
 
 def purchase_scores(
-    bundle: Bundle, batches: Iterable[pa.RecordBatch], cutoff: Cutoff
+    bundle: Bundle, batches: Iterable[pa.RecordBatch], cutoff: Cutoff, *, cut: float | None
 ) -> Iterator[pa.RecordBatch]:
     """Forecast batches of feature rows: what applies of the scores, but the percentile.
 
-    A customer without an order has only nulls.
+    A customer without an order has nulls, but for the potential.
+
+    Parameters
+    ----------
+    cut
+        The cut point of the potential at the cutoff.
     """
-    estimator, training = bundle.estimator(), bundle.training
+    estimator, potential, training = bundle.estimator(), bundle.potential(), bundle.training
     writer = ReasonWriter(estimator, bundle.plan().attributes)
     for batch in batches:
         columns = columns_of(batch, bundle.feature_names)
         ordered = ~np.isnan(columns["orders_all"])
         of_ordered = {name: values[ordered] for name, values in columns.items()}
         outputs = estimator.forecast(of_ordered)
+        score = np.full(batch.num_rows, np.nan)
+        if potential is not None:
+            score = potential.score(columns, outputs, cut=cut)
         grades = confidence(
             columns["orders_all"],
             columns["tenure_days"],
@@ -43,6 +51,7 @@ def purchase_scores(
                 "customer_id": batch["customer_id"],
                 **{name: numbers_at(ordered, outputs[name]) for name in OUTPUTS if name in SCHEMA.names},
                 "next_order_date": _dates(numbers_at(ordered, outputs["next_order_days"]), cutoff),
+                "potential_score": pa.array(score, pa.float64(), from_pandas=True),
                 "historic_value": pa.array(columns["spend_all"], from_pandas=True),
                 "confidence": pa.array(grades, pa.string()),
                 "reasons": texts_at(ordered, writer.write(of_ordered)),

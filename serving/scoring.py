@@ -12,6 +12,7 @@ from features.batch import match_refunds, put_everybody_on_spine, put_on_spine, 
 from features.configuration import Configuration
 from features.contract import CUSTOMERS
 from features.coverage import lacking
+from features.cut_point import cut_point
 from features.errors import InputError
 from features.freshness import freshness
 from features.instants import Cutoff
@@ -164,7 +165,8 @@ class ScoringJob:
         connection.execute(f"CREATE OR REPLACE TABLE features AS {steps['features']}")
 
     def _publish(self, connection: duckdb.DuckDBPyConnection, run: Run, cutoff: Cutoff) -> Run:
-        batches = list(self._forecast(_feature_rows(connection), cutoff))
+        cut = cut_point(connection, self.bundle.cut_query) if self.bundle.has_potential else None
+        batches = list(self._forecast(_feature_rows(connection), cutoff, cut))
         table = pa.Table.from_batches(batches).sort_by("customer_id")
         grid = quantile_grid(numbers(table, "churn_risk")) if "churn_risk" in table.column_names else []
         for field in SCHEMA:  # what does not apply is null
@@ -179,17 +181,23 @@ class ScoringJob:
         self.store.publish(
             done,
             standing.scores.select(SCHEMA.names).cast(SCHEMA).to_batches(),
-            facts={"churn_risk_grid": grid, "placement": standing.placement.to_json()},
+            facts={
+                "churn_risk_grid": grid,
+                "cut_point": cut,
+                "placement": standing.placement.to_json(),
+            },
             moves=standing.moves,
         )
         return done
 
-    def _forecast(self, reader: pa.RecordBatchReader, cutoff: Cutoff) -> Iterator[pa.RecordBatch]:
+    def _forecast(
+        self, reader: pa.RecordBatchReader, cutoff: Cutoff, cut: float | None
+    ) -> Iterator[pa.RecordBatch]:
         if self._is_labelled:
             return labelled_scores(self.bundle, reader)
         if self.bundle.plan().reads_contracts:
             return contract_scores(self.bundle, reader)
-        return purchase_scores(self.bundle, reader, cutoff)
+        return purchase_scores(self.bundle, reader, cutoff, cut=cut)
 
 
 def _feature_rows(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
