@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import sqlglot
@@ -15,6 +16,8 @@ from models.clauses import Among, Clause, Comparison, Fixed, Joined, Missing, Ne
 from models.condition_values import Column, Constant, Formula, Plain, Value, combined
 from models.cuts import FUNCTIONS, Cut
 
+Texts = Mapping[str, tuple[str, ...]]
+NOTHING: Texts = MappingProxyType({})
 LONGEST, SHORT = 4_000, 80
 OPERATORS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -34,7 +37,7 @@ GRAMMAR = (
 )
 
 
-def parsed(text: str, *, columns: Mapping[str, Kind], where: str) -> Clause:
+def parsed(text: str, *, columns: Mapping[str, Kind], where: str, texts: Texts = NOTHING) -> Clause:
     """Parse a condition; the one place where a user's text is read, and none of it reaches an engine.
 
     Parameters
@@ -43,6 +46,8 @@ def parsed(text: str, *, columns: Mapping[str, Kind], where: str) -> Clause:
         Those that it may name, with what they hold.
     where
         The key of the configuration, for errors.
+    texts
+        By column all that it can be, as far as that is known.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def parsed(text: str, *, columns: Mapping[str, Kind], where: str) -> Clause:
         if any(token.comments or token.token_type is TokenType.SEMICOLON for token in tokens):
             raise InputError(f"{place}: neither comments nor ';' can stand in a condition; leave them out")
         tree = sqlglot.parse_one(text, into=exp.Condition, dialect="duckdb")
-        return _Reading(columns, place).clause(tree)
+        return _Reading(columns, place, texts).clause(tree)
     except sqlglot.errors.SqlglotError:
         raise InputError(f"{place} is not a condition; {GRAMMAR}") from None
     except RecursionError:
@@ -67,9 +72,10 @@ def parsed(text: str, *, columns: Mapping[str, Kind], where: str) -> Clause:
 class _Reading:
     """One condition being read."""
 
-    def __init__(self, columns: Mapping[str, Kind], place: str) -> None:
+    def __init__(self, columns: Mapping[str, Kind], place: str, texts: Texts) -> None:
         self._columns = columns
         self._place = place
+        self._texts = texts
 
     def clause(self, node: exp.Expr) -> Clause:
         """Read what is true or false."""
@@ -127,7 +133,7 @@ class _Reading:
         if option.is_text != value.is_text:
             text, number = (value, option) if value.is_text else (option, value)
             raise self._wrong(f"the text {text.text} cannot be compared with the number {number.text}")
-        return option.value
+        return self._possible(value, option).value
 
     def _between(self, node: exp.Expr) -> Clause:
         value, low, high = (self.value(node.args[part]) for part in ("this", "low", "high"))
@@ -169,7 +175,16 @@ class _Reading:
             raise self._wrong(f"texts such as {left.text} are compared by =, <> and in; they have no order")
         if isinstance(left, Constant):
             left, operator, right = right, MIRRORED[operator], left
+        if isinstance(right, Constant):
+            self._possible(left, right)
         return Comparison(self._with_column(left), operator, right)
+
+    def _possible(self, value: Value, constant: Constant) -> Constant:
+        texts = value.texts if isinstance(value, Column) else ()
+        if texts and constant.value not in texts:
+            near = nearest(str(constant.value), texts)
+            raise self._wrong(f"{value.text} is never {constant.text}; {near}")
+        return constant
 
     def _with_column(self, value: Value) -> Value:
         if not value.columns():
@@ -194,7 +209,7 @@ class _Reading:
         kind = self._columns.get(node.name)
         if kind is None:
             raise self._wrong(f"there is no column {node.name!r}; {nearest(node.name, self._columns)}")
-        return Column(node.name, kind)
+        return Column(node.name, kind, self._texts.get(node.name, ()))
 
     def _negative(self, node: exp.Expr) -> Value:
         return self._formula("-", Constant(0.0), self.value(node.this))

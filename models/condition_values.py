@@ -35,10 +35,13 @@ class Column:
         Of the column.
     kind
         ``text``, ``flag``, or a number.
+    texts
+        All that a text can be; empty where that is not known.
     """
 
     name: str
     kind: Kind
+    texts: tuple[str, ...] = ()
 
     @property
     def is_text(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Self
 
 from features.contract import Kind
 from models.clauses import Clause, Ranked
-from models.condition_text import parsed
+from models.condition_text import NOTHING, Texts, parsed
 from models.condition_values import Row
 from models.cuts import Cut, Cuts
 
@@ -29,7 +29,7 @@ class Condition:
     clause: Clause = field(repr=False)
 
     @classmethod
-    def read(cls, text: str, *, columns: Mapping[str, Kind], where: str) -> Self:
+    def read(cls, text: str, *, columns: Mapping[str, Kind], where: str, texts: Texts = NOTHING) -> Self:
         """Read a condition, such as ``top(clv, 0.2) and not country in ('UK', 'FR')``.
 
         Parameters
@@ -38,13 +38,15 @@ class Condition:
             Those that it may name, with what they hold; every kind but text and flag is a number.
         where
             The key of the configuration, for errors.
+        texts
+            By column all that it can be, as far as that is known.
 
         Raises
         ------
         InputError
             It is no condition, names an unknown column, or compares what does not compare.
         """
-        return cls(text, parsed(text, columns=columns, where=where))
+        return cls(text, parsed(text, columns=columns, where=where, texts=texts))
 
     @property
     def columns(self) -> tuple[str, ...]:

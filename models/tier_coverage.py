@@ -59,6 +59,7 @@ class _Marks:
     constants: set[Plain] = field(default_factory=set)
     shares: set[float] = field(default_factory=set)
     is_flag: bool = False
+    texts: tuple[str, ...] = ()
 
     def points(self) -> list[Point]:
         shares = [(low + high) / 2 for low, high in pairwise([0.0, *sorted(self.shares), 1.0])]
@@ -74,6 +75,8 @@ class _Marks:
     def _values(self) -> list[Plain]:
         texts = [each for each in self.constants if isinstance(each, str)]
         numbers = sorted(each for each in self.constants if isinstance(each, float))
+        if self.texts:
+            return list(self.texts)
         if texts:
             return [*sorted(texts), OTHER]
         if self.is_flag:
@@ -209,12 +212,13 @@ def _mark(part: Clause, marks: defaultdict[str, _Marks]) -> None:
     if isinstance(part, Fixed):
         return
     mark, value = marks[_key(part)], part.values()[0]
-    mark.is_flag = isinstance(value, Column) and value.kind is Kind.FLAG
+    if isinstance(value, Column):
+        mark.is_flag, mark.texts = value.kind is Kind.FLAG, value.texts
     match part:
         case Comparison(right=Constant(value=constant)):
             mark.constants.add(constant)
         case Comparison():
-            mark.is_flag = False
+            mark.is_flag, mark.texts = False, ()
             mark.constants.add(0.0)
         case Among(options=options):
             mark.constants.update(options)

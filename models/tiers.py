@@ -9,6 +9,7 @@ import duckdb
 
 from features.contract import Kind
 from features.tier_settings import TierSettings, default_levels
+from models.condition_text import Texts
 from models.condition_values import Row, literal, quoted
 from models.conditions import Condition
 from models.cuts import Cut, Cuts, cuts_sql
@@ -17,6 +18,23 @@ from models.tier_levels import TierFlow, TierLevel, check_policy
 
 POTENTIAL_SCORE = "potential_score"
 """Its cut points are taken among those for whom the highest tier's condition does not hold."""
+
+CLASSES: Texts = {
+    "lifecycle_stage": (
+        "prospect",
+        "first_time",
+        "repeat",
+        "established",
+        "lapsing",
+        "lost",
+        "won_back",
+    ),
+    "loyalty_tier": ("loyal", "regular", "at_risk"),
+    "need": ("product", "price", "service"),
+    "frequency_band": ("high", "medium", "low"),
+    "monetary_band": ("high", "medium", "low"),
+}
+"""What a customer can be classed as; a condition that asks for anything else is an error."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,8 @@ class TierPolicy:
         columns: Mapping[str, Kind],
     ) -> Self:
         def read(text: str, place: str) -> Condition:
-            return Condition.read(text, columns=columns, where=f"tiers.{place}.when")
+            where = f"tiers.{place}.when"
+            return Condition.read(text, columns=columns, where=where, texts=CLASSES)
 
         tiers = tuple(
             TierLevel(each["name"], None if each["when"] is None else read(each["when"], f"levels.{number}"))

@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 from features.contract import Kind
 from features.errors import InputError
+from features.silence import Rhythm
 from features.tier_settings import Flow, Level, TierSettings
-from models.tiers import TierPolicy
+from models.classes import NEEDS
+from models.lifecycle import loyalty_sql, stage_sql
+from models.tiers import CLASSES, TierPolicy
 
 KINDS = {
     "clv": Kind.NUMBER,
@@ -19,6 +23,7 @@ KINDS = {
     "churn_risk": Kind.NUMBER,
     "spend_30d": Kind.NUMBER,
     "country": Kind.TEXT,
+    "lifecycle_stage": Kind.TEXT,
     "vip": Kind.FLAG,
 }
 LARGE_SPEND = Flow(tier="high", when="spend_30d > 5000", reason="spent over 5,000 in 30 days")
@@ -220,6 +225,32 @@ def test_who_is_placed_in_a_tier_would_stay_there(engines: list[Any], customers:
     before = f"SELECT *, {tiers.place_sql(cuts)} AS previous_tier FROM subjects"
     kept = f"SELECT bool_and({tiers.keep_sql(cuts)}) FROM ({before})"
     assert batch.execute(kept).fetchall() == [(True,)]
+
+
+def test_the_classes_are_those_that_the_rules_tell() -> None:
+    rhythm = Rhythm(lapsing_days=60, lost_days=180)
+    told = {
+        "lifecycle_stage": stage_sql(rhythm, established_orders=3),
+        "loyalty_tier": loyalty_sql(rhythm, established_orders=3),
+    }
+    for name, sql in told.items():
+        assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", sql)) == set(CLASSES[name])
+    assert CLASSES["need"] == tuple(NEEDS)
+
+
+def test_a_class_that_does_not_exist_is_told() -> None:
+    with pytest.raises(InputError, match=r"lifecycle_stage is never 'lapsed'; did you mean 'lapsing'\?$"):
+        policy([("a", "clv > 5 and lifecycle_stage not in ('lost', 'lapsed')"), ("b", None)])
+
+
+def test_all_classes_there_are_leave_nobody() -> None:
+    stages = CLASSES["lifecycle_stage"]
+    assert policy(
+        [
+            ("new", f"lifecycle_stage in {stages[:2]}"),
+            ("old", f"lifecycle_stage in {stages[2:]} or lifecycle_stage is null"),
+        ]
+    )
 
 
 def test_a_tier_that_is_none_cannot_be_led_to() -> None:
