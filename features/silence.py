@@ -115,7 +115,7 @@ def shop_rhythm(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, horiz
         With the staged ``orders``; without that table there are no returns.
     """
     fallback = Rhythm(horizon_days, 2 * horizon_days)
-    if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'orders'").fetchall():
+    if ("orders",) not in connection.execute("SHOW TABLES").fetchall():
         return fallback
     lines, history = connection.execute(
         f"SELECT count(*), max(day) - min(day) FROM {_purchases(as_of)}"

@@ -83,6 +83,17 @@ def test_a_young_shop_has_not_seen_its_long_silences_end() -> None:
     assert rhythm == Rhythm(90, 180)
 
 
+def test_the_rhythm_is_the_same_at_another_time() -> None:
+    days = [list(np.cumsum([start, *range(3, 40, 2)])) for start in range(60)]
+    later = [[day + 1000 for day in each] for each in days]
+    then, now = (
+        shop_rhythm(shop(each), as_of=day(until), horizon_days=90)
+        for each, until in ((days, 500), (later, 1500))
+    )
+    assert now == then
+    assert now != Rhythm(90, 180)
+
+
 def test_what_was_not_known_does_not_count() -> None:
     connection = shop(regulars(30))
     before = shop_rhythm(connection, as_of=day(900), horizon_days=90)
