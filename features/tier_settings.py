@@ -160,9 +160,10 @@ def default_levels(setting: str, label_means: str | None, known: Sequence[str]) 
     setting, label_means
         Of the project, and in the labelled setting of its label: ``churn`` or ``conversion``.
     known
-        The columns that conditions may name; without a potential score there is no such tier.
+        The columns that conditions may name; without a potential score there is no such tier, and without a
+        customer lifetime value, as where no fee is known, the churn risk tells.
     """
-    if setting != "labelled":
+    if setting != "labelled" and "clv" in known:
         return tuple(
             level
             for level in (HIGH, POTENTIAL, ORDINARY, LOW)

@@ -62,6 +62,11 @@ def test_who_names_no_tiers_has_those_of_the_setting(
     assert [level.name for level in levels if level.when is None] == ["low"]
 
 
+def test_contracts_without_a_fee_are_graded_by_their_risk() -> None:
+    whens = [level.when for level in default_levels("contractual", None, ["churn_risk", "potential_score"])]
+    assert whens == ["bottom(churn_risk, 0.2)", "bottom(churn_risk, 0.6)", None]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
