@@ -8,7 +8,7 @@ from training.funnel import EVERYBODY
 from training.page import beside, heading, paragraph, plot, table
 from training.report import Report
 from training.report_tables import between, frame_table
-from training.report_words import Words, share
+from training.report_words import Words, percent
 
 TOP = 20
 """Customers in a list of the first ones."""
@@ -88,7 +88,7 @@ def funnel(report: Report, words: Words) -> str | None:
         words("funnel.step", stage=words.name(stage), next_stage=words.name(following))
         for stage, following in zip(steps["stage"], steps["next_stage"], strict=True)
     ]
-    cells = between(steps["share"], steps["low"], steps["high"], share)
+    cells = between(steps["share"], steps["low"], steps["high"], percent)
     by_cohort = (
         steps.assign(step=step, cell=cells)
         .pivot_table(index="cohort", columns="step", values="cell", aggfunc="first")

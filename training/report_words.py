@@ -51,6 +51,11 @@ def share(number: float) -> str:
     return DASH if pd.isna(number) else f"{number:.1%}"
 
 
+def percent(number: float) -> str:
+    """Write a share of 1 as a percentage without decimals."""
+    return DASH if pd.isna(number) else f"{number:.0%}"
+
+
 def day(when: date | None) -> str:
     """Write a date."""
     return DASH if when is None or pd.isna(when) else f"{when:%Y-%m-%d}"

@@ -128,12 +128,13 @@ class Browser:
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
 
-    def open(self, page: Path, *, width: int, scheme: str = "light") -> None:
-        """Show a page in a window of a width, light or dark, and wait until it is there."""
+    def open(self, page: Path, *, width: int, scheme: str = "light", media: str = "screen") -> None:
+        """Show a page in a window of a width, light or dark, or as printed, and wait until it is there."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False
         )
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        dark_or_light = {"name": "prefers-color-scheme", "value": scheme}
+        self.call("Emulation.setEmulatedMedia", media=media, features=[dark_or_light])
         self._events.clear()
         self.call("Page.navigate", url=page.as_uri())
         while not self.told("Page.loadEventFired"):
@@ -193,8 +194,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def assert_shown_well(browser: Browser) -> Callable[..., None]:
     """Assert that a page fetches nothing, that nothing in it errs, and that its layout holds at a width."""
 
-    def assert_shown_well(page: Path, *, width: int, scheme: str = "light") -> None:
-        browser.open(page, width=width, scheme=scheme)
+    def assert_shown_well(page: Path, *, width: int, scheme: str = "light", media: str = "screen") -> None:
+        browser.open(page, width=width, scheme=scheme, media=media)
         fetched = [event["request"]["url"] for event in browser.told("Network.requestWillBeSent")]
         assert [url for url in fetched if not url.startswith("data:")] == [page.as_uri()]
         assert browser.told("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded") == []

@@ -159,6 +159,19 @@ def test_dark_screens_get_a_dark_page_whose_plots_are_legible(
     }
 
 
+def test_paper_gets_dark_letters_on_white_and_nothing_is_cut_off(
+    english: str, tmp_path: Path, assert_shown_well: Callable[..., None], browser: Any
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(english, encoding="utf-8")
+    assert_shown_well(file, width=690, scheme="dark", media="print")
+    assert browser.value("getComputedStyle(document.querySelector('svg text')).fill") == "rgb(0, 0, 0)"
+    cut = (
+        "[...document.querySelectorAll('.wide')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
+    )
+    assert browser.value(cut) == 0
+
+
 def test_what_users_wrote_is_text_and_never_markup(english: str) -> None:
     assert "<img" not in english
     assert english.count("&lt;img src=x onerror=alert(1)&gt;") > 20
@@ -232,6 +245,14 @@ def test_a_tier_of_an_earlier_policy_stands_after_those_of_today() -> None:
         "data": [[5, 0], [0, 6], [3, 1]],
     }
     assert since.up_and_down(["high", "low"]) == (0, 0)
+
+
+def test_cohorts_stand_with_their_rates_and_intervals(english: str) -> None:
+    assert rows(english, "funnel") == [
+        ["cohort", "prospect to first order", "first order to repeat", "lapsing to lost"],
+        ["2023-01", *["25% (14%\N{EN DASH}40%)"] * 3],
+        ["2023-02", *["25% (14%\N{EN DASH}40%)"] * 3],
+    ]
 
 
 def test_those_with_most_to_lose_stand_first_with_their_reason(english: str) -> None:
