@@ -43,10 +43,9 @@ class Bundle:
     """Text documents by file name; two bundles are the same exactly if their digests are.
 
     ``plan.json`` and ``sql/<engine>/<step>.sql`` make the features, ``profile.sql`` beside them what else a
-    standing is told from, ``forecaster.json`` and
-    ``trees/<name>.txt`` the forecast, ``potential.json``, ``cut.sql`` and trees of their own the potential;
-    ``training.json`` says what it was trained on (with the quantiles
-    that live requests look up) and ``golden.json`` holds synthetic histories with their forecasts.
+    standing is told from; ``forecaster.json`` and ``trees/<name>.txt`` make the forecast, ``potential.json``,
+    ``cut.sql`` and trees of their own the potential; ``training.json`` says what it was trained on (with the
+    quantiles that live requests look up) and ``golden.json`` holds synthetic histories with their forecasts.
     """
 
     documents: Mapping[str, str]
