@@ -1,28 +1,38 @@
 """Those who left: their likely reason, what is at stake, whom to win back first, and who shows life again."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 
+from features.contract import FEEDBACK
+from features.feedback import COMPLAINT
+from features.instants import Cutoff
 from features.parsing import identifier, literal
 
 SIGN_DAYS = 30
 """A sign of life, or a first order after a loss, is told for so many days."""
 NEAR_DAYS = 90
-"""A complaint bears on leaving if it came no longer than this before the last order, or after it."""
-REASONS = ("service", "price", "product")
-"""For which there can be evidence; of equal evidence the first is named."""
+"""What a customer says bears on leaving if said no longer than this before the last order, or after it."""
+CONTENT = 7
+"""A score from which a customer has no cause to leave, of 10."""
 NO_LIFE = ("email_open", "email_sent", "email_bounce", "unsubscribe")
 """Kinds of interactions that tell nothing of a wish to buy: machines open e-mails, too."""
-SERVICE_TOPICS = ("after_sales", "technical", "service", "delivery")
-PRODUCT_TOPICS = ("product", "quality")
-PRICE_TOPICS = ("price", "discount")
+TOPICS = {
+    "service": ("after_sales", "technical", "service", "delivery"),
+    "price": ("price", "discount"),
+    "product": ("product", "quality"),
+}
+"""By reason the topics of feedback about it; of equal evidence the first reason is named."""
+WORDS = {"near_complaint": 3, "near_low_score": 2, "near_word": 1, "complaint": 1}
+"""What customers said about a matter: the strongest of it counts, by these points."""
+OPEN = 2
+"""Further points for a complaint that was never resolved."""
 
 
 class Evidence(NamedTuple):
-    """Something that points to a reason where its condition holds, and how strongly; null does not hold."""
+    """Behaviour that points to a reason where its condition holds, and how strongly; null does not hold."""
 
     reason: str
     points: int
@@ -30,18 +40,7 @@ class Evidence(NamedTuple):
     condition: str
 
 
-EVIDENCE = (
-    Evidence("service", 2, ("complaints_open",), "complaints_open > 0"),
-    Evidence("service", 1, ("feedback_complaint_all",), "feedback_complaint_all > 0"),
-    Evidence(
-        "service",
-        1,
-        ("feedback_complaint_days_since", "recency_days"),
-        f"feedback_complaint_days_since <= recency_days + {NEAR_DAYS}",
-    ),
-    Evidence("service", 1, ("feedback_score_last",), "feedback_score_last <= 4"),
-    *(Evidence("service", 3, (f"topic_{topic}_all",), f"topic_{topic}_all > 0") for topic in SERVICE_TOPICS),
-    *(Evidence("price", 3, (f"topic_{topic}_all",), f"topic_{topic}_all > 0") for topic in PRICE_TOPICS),
+BEHAVIOUR = (
     Evidence(
         "price",
         1,
@@ -49,16 +48,12 @@ EVIDENCE = (
         "discounted_lines_share >= 0.5 AND discounted_lines_share >= 1.5 * usual_discounted_share",
     ),
     Evidence("price", 2, ("fee_change",), "fee_change >= 0.05"),
-    *(Evidence("product", 3, (f"topic_{topic}_all",), f"topic_{topic}_all > 0") for topic in PRODUCT_TOPICS),
-    Evidence("product", 1, ("feedback_return_all",), "feedback_return_all > 0"),
     Evidence("product", 1, ("refund_share",), "refund_share >= 0.2"),
     Evidence("product", 1, ("refund_days_since", "recency_days"), "refund_days_since <= recency_days"),
 )
-
-
 TAKEN = (
     *("recency_days", "orders_all", "historic_value", "churn_risk", "return_days", "gap_last_ratio"),
-    *("feedback_complaint_all", "complaints_open", "contract_runs"),
+    "contract_runs",
 )
 """The columns that are taken as they are."""
 _TOLD = """
@@ -69,17 +64,17 @@ weighed AS (
         CASE WHEN historic_value < 0 THEN 0 ELSE historic_value END
             * least(1, {clv_days} / greatest(seen_days - coalesce(recency_days, 0), 1)) AS value_at_stake,
         CASE WHEN contract_runs IS NULL THEN 1 - churn_risk END AS win_back_chance
-    FROM gone
+    FROM (SELECT * REPLACE ({points}) FROM gone LEFT JOIN said USING (customer_id))
 )
 SELECT customer_id, lifecycle_stage,
     DATE '1970-01-01' + ({as_of_day} - recency_days)::INTEGER AS last_order_date,
-    orders_all::BIGINT AS orders, historic_value, feedback_complaint_all::BIGINT AS complaints,
-    complaints_open::BIGINT AS open_complaints,
+    orders_all::BIGINT AS orders, historic_value, {complaints} AS complaints,
+    {open_complaints} AS open_complaints,
     CASE WHEN most = 0 THEN CASE WHEN faded THEN 'natural_end' ELSE 'unknown' END {reasons} END
         AS likely_reason,
     CASE WHEN most >= 4 AND most - next_most >= 2 THEN 'high'
         WHEN most >= 2 AND most > next_most THEN 'medium' WHEN most > 0 THEN 'low'
-        WHEN faded THEN '{of_natural_end}' END AS reason_confidence,
+        WHEN faded THEN {of_natural_end} END AS reason_confidence,
     value_at_stake, win_back_chance,
     CASE WHEN lifecycle_stage = 'lost' THEN row_number() OVER (
         PARTITION BY lifecycle_stage ORDER BY value_at_stake * win_back_chance DESC NULLS LAST,
@@ -95,35 +90,22 @@ def lost_table(
     connection: duckdb.DuckDBPyConnection,
     relation: str,
     *,
-    as_of_day: int,
+    cutoff: Cutoff,
     clv_days: int,
     lapsing_days: float,
 ) -> pa.Table:
-    """List the customers who left, whom to win back first on top; columns as of `lost_sql`."""
-    columns = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
-    query = lost_sql(columns, relation, as_of_day=as_of_day, clv_days=clv_days, lapsing_days=lapsing_days)
-    return connection.sql(query).to_arrow_table()
-
-
-def lost_sql(
-    columns: Collection[str],
-    relation: str,
-    *,
-    as_of_day: int,
-    clv_days: int,
-    lapsing_days: float,
-) -> str:
-    """Write the query for the customers who left, for DuckDB.
+    """List the customers who left, whom to win back first on top.
 
     Parameters
     ----------
-    columns
-        Of the relation. Any but ``customer_id`` and ``lifecycle_stage`` may be missing; then what follows
-        from it is null, or is no evidence.
+    connection
+        With the relation and, where the company records it, the staged ``feedback``.
     relation
-        A table or view: features, forecast and standing of everybody, one row per customer.
-    as_of_day
-        The calendar day of the run, counted from 1970-01-01.
+        A table, view or query in brackets: features, forecast, profile and standing of everybody, one row
+        per customer. Any column but ``customer_id`` and ``lifecycle_stage`` may be missing; then what
+        follows from it is null, or is no evidence.
+    cutoff
+        Of the run.
     clv_days
         The days that the value at stake is about.
     lapsing_days
@@ -132,41 +114,46 @@ def lost_sql(
     Returns
     -------
     One row per customer whose ``lifecycle_stage`` is lost, or won_back by an order of the last 30 days:
-    ``last_order_date``; ``orders``, ``historic_value``, ``complaints`` and ``open_complaints`` ever;
-    ``likely_reason``: that of service, price and product with most points of `EVIDENCE`; without any,
-    natural_end for who bought once or ever more seldom (three orders, the last gap half as long again as
-    the mean), else unknown; ``reason_confidence``: high from 4 points, 2 ahead of the next reason, medium
-    from 2 points, 1 ahead, else low; of a natural end medium where feedback is on record, else low; of
-    unknown null; ``value_at_stake``: the value of as many days as `clv_days` while the customer bought, at
-    most all of it; ``win_back_chance``: 1 less churn_risk, null of contracts, whose forecast ends with them;
-    ``win_back_priority``: the rank, from 1, by the product of both, then by value, null for who is back;
-    ``sign_of_life``: the kind of the latest interaction or feedback that broke a silence of `lapsing_days`
-    in the last 30 days, ``order`` for who is back, else null; and ``sign_of_life_days`` since.
+    ``last_order_date``; ``orders`` and ``historic_value`` ever; ``complaints`` and ``open_complaints``, null
+    where no feedback is recorded; ``likely_reason``: that of service, price and product with most points:
+    for what was said about it (`WORDS`; a complaint of any other topic is about service), `OPEN` ones, and
+    `BEHAVIOUR`; without any, natural_end for who bought once or ever more seldom (three orders, the last
+    gap half as long again as the mean), else unknown; ``reason_confidence``: high from 4 points, 2 ahead of
+    the next reason, medium from 2 points, 1 ahead, else low; of a natural end medium where feedback is
+    recorded, else low; of unknown null; ``value_at_stake``: the value of as many days as `clv_days` while
+    the customer bought, at most all of it; ``win_back_chance``: 1 less churn_risk, null of contracts, whose
+    forecast ends with them; ``win_back_priority``: the rank, from 1, by the product of both, then by value,
+    null for who is back; ``sign_of_life``: the kind of the latest interaction or feedback that broke a
+    silence of `lapsing_days` in the last 30 days, ``order`` for who is back, else null; and
+    ``sign_of_life_days`` since.
     """
-    known = set(columns)
+    known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    tells = FEEDBACK.name in {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
     told = _TOLD.format(
-        as_of_day=as_of_day,
+        as_of_day=cutoff.day,
         clv_days=clv_days,
-        reasons=" ".join(f"WHEN {reason} = most THEN '{reason}'" for reason in REASONS),
-        of_natural_end="medium" if any(name.startswith("feedback_") for name in known) else "low",
+        points=", ".join(f"{reason} + coalesce(said_{reason}, 0) AS {reason}" for reason in TOPICS),
+        complaints="coalesce(complaints, 0)" if tells else "NULL::BIGINT",
+        open_complaints="coalesce(open_complaints, 0)" if tells else "NULL::BIGINT",
+        reasons=" ".join(f"WHEN {reason} = most THEN '{reason}'" for reason in TOPICS),
+        of_natural_end="'medium'" if tells else "'low'",
     )
-    return f"WITH gone AS ({_gone(known, relation, lapsing_days)}), {told}"
+    said = _said(cutoff) if tells else _NOTHING_SAID
+    gone = _gone(known, relation, lapsing_days)
+    return connection.sql(f"WITH gone AS ({gone}), said AS ({said}), {told}").to_arrow_table()
 
 
 def _gone(known: set[str], relation: str, lapsing_days: float) -> str:
-    """Select who left, and what points to each reason."""
+    """Select who left, and the points of their behaviour by reason."""
     seen_days = "contract_known_days" if "contract_known_days" in known else "tenure_days"
     columns = [
         *(f"{_or_null(name, known)} AS {name}" for name in TAKEN),
         f"{_or_null(seen_days, known)} AS seen_days",
-        *(f"{_points(reason, known)} AS {reason}" for reason in REASONS),
+        *(f"{_behaved(reason, known)} AS {reason}" for reason in TOPICS),
         _latest(_signs_of_life(known), lapsing_days),
     ]
-    usual = (
-        f"(SELECT avg(discounted_lines_share) FROM {relation})"
-        if "discounted_lines_share" in known
-        else "NULL"
-    )
+    tells_discount = "discounted_lines_share" in known
+    usual = f"(SELECT avg(discounted_lines_share) FROM {relation})" if tells_discount else "NULL"
     came_back = f"return_days <= {SIGN_DAYS}" if "return_days" in known else "FALSE"
     return (
         f"SELECT customer_id, lifecycle_stage, {', '.join(columns)} "
@@ -175,21 +162,59 @@ def _gone(known: set[str], relation: str, lapsing_days: float) -> str:
     )
 
 
-def _or_null(name: str, known: Collection[str]) -> str:
+def _or_null(name: str, known: set[str]) -> str:
     return identifier(name) if name in known else "NULL::DOUBLE"
 
 
-def _points(reason: str, known: set[str]) -> str:
-    """Add up what points to a reason."""
+def _behaved(reason: str, known: set[str]) -> str:
+    """Add up what behaviour points to a reason."""
     found = [
         f"CASE WHEN {each.condition} THEN {each.points} ELSE 0 END"
-        for each in EVIDENCE
+        for each in BEHAVIOUR
         if each.reason == reason and known.issuperset(each.columns)
     ]
     return " + ".join(found) or "0"
 
 
-def _signs_of_life(known: Collection[str]) -> Iterable[tuple[str, str]]:
+def _said(cutoff: Cutoff) -> str:
+    """Sum the known feedback of those who left: complaints, and by reason the points of what was said."""
+    by_topic = " ".join(
+        f"WHEN matter IN ({', '.join(map(literal, topics))}) THEN '{reason}'"
+        for reason, topics in TOPICS.items()
+    )
+    otherwise = f"WHEN kind = 'return' THEN 'product' WHEN is_complaint OR score < {CONTENT} THEN 'service'"
+    topic = r"regexp_replace(lower(topic), '\W+', '_', 'g')"
+    conditions = {
+        "near_complaint": "is_near AND is_complaint",
+        "near_low_score": f"is_near AND score < {CONTENT}",
+        "near_word": f"is_near AND coalesce(score < {CONTENT}, TRUE)",
+        "complaint": "is_complaint",
+    }
+    points = " ".join(f"WHEN {conditions[word]} THEN {worth}" for word, worth in WORDS.items())
+    of_reasons = ", ".join(
+        f"coalesce(max(points) FILTER (about = '{each}'), 0) "
+        f"+ {OPEN} * max(is_open::INT * (about = '{each}')::INT) AS said_{each}"
+        for each in TOPICS
+    )
+    return f"""
+SELECT customer_id, count(*) FILTER (is_complaint) AS complaints,
+    count(*) FILTER (is_open) AS open_complaints, {of_reasons}
+FROM (SELECT *, CASE {points} ELSE 0 END AS points, CASE {by_topic} {otherwise} ELSE '' END AS about
+    FROM (SELECT customer_id, kind, score, {topic} AS matter, kind = {literal(COMPLAINT)} AS is_complaint,
+            is_complaint AND NOT coalesce(resolved_at < {cutoff.micros}, FALSE) AS is_open,
+            coalesce(day >= {cutoff.day} - recency_days - {NEAR_DAYS}, TRUE) AS is_near
+        FROM {FEEDBACK.name} JOIN gone USING (customer_id)
+        WHERE occurred_at < {cutoff.micros} AND ingested_at <= {cutoff.micros}))
+GROUP BY customer_id"""
+
+
+_NOTHING_SAID = (
+    "SELECT '' AS customer_id, 0 AS complaints, 0 AS open_complaints, "
+    f"{', '.join(f'0 AS said_{reason}' for reason in TOPICS)} WHERE FALSE"
+)
+
+
+def _signs_of_life(known: set[str]) -> Iterable[tuple[str, str]]:
     """Yield the kinds of interactions and feedback, and the column that tells the days since the last."""
     for name in sorted(known):
         kind = name.removesuffix("_days_since")
