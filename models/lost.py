@@ -183,7 +183,7 @@ def _said(cutoff: Cutoff) -> str:
         for reason, topics in TOPICS.items()
     )
     otherwise = f"WHEN kind = 'return' THEN 'product' WHEN is_complaint OR score < {CONTENT} THEN 'service'"
-    topic = r"regexp_replace(lower(topic), '\W+', '_', 'g')"
+    topic = "replace(lower(topic), ' ', '_')"
     conditions = {
         "near_complaint": "is_near AND is_complaint",
         "near_low_score": f"is_near AND score < {CONTENT}",
