@@ -118,6 +118,20 @@ class Grading:
             rows["as_of" if name == "value" else f"{name}_as_of"] = run
         return rows
 
+    def churned(self, as_of: datetime, *, known_by: datetime) -> pd.Series:
+        """Tell who churned in the horizon after a run, by customer_id.
+
+        Returns
+        -------
+        1 for who did not order (or whose contract ended), 0 for who did; NaN for those who had never
+        ordered (without a contract that ran). Empty while the horizon is not over, or nothing tells.
+        """
+        if self._end(as_of) > known_by:
+            return pd.Series(dtype=float)
+        self._put(standing_at(self.periods, kind="value_tier", at=as_of), as_of)
+        came = self._came(known_by)
+        return pd.Series(dtype=float) if came.empty else came["churned"]
+
     def _compared(self, known_by: datetime) -> tuple[datetime | None, datetime | None, datetime | None]:
         runs = sorted(self.runs)
         over = [run for run in runs if self._end(run) <= known_by]
@@ -152,36 +166,37 @@ class Grading:
 
     def _bought(self, tiers: pd.Series, known_by: datetime) -> pd.DataFrame:
         """Sum by tier what came of orders, or of contracts, in the horizon."""
-        rows = tiers.rename("tier").to_frame()
+        came = self._came(known_by)
+        if came.empty:
+            return came
+        by_tier = came.groupby(tiers.reindex(came.index))
+        measures = by_tier[[name for name in came if name != "churned"]].sum(min_count=1)
+        measures["churn_rate"] = by_tier["churned"].mean()
+        return (
+            measures
+            if self.plan.reads_contracts
+            else measures.assign(repurchase_rate=1 - measures["churn_rate"])
+        )
+
+    def _came(self, known_by: datetime) -> pd.DataFrame:
+        """Tell of everybody on the spine what came: revenue, the margin where known, and who churned."""
+        days, known_until = [self.plan.horizon_days], micros(known_by)
         if self.plan.reads_contracts:
-            rows[["lasting", "churned", "revenue"]] = self._ended(known_by)
-            by_tier = rows.groupby("tier")
-            return pd.DataFrame(
-                {
-                    "revenue": by_tier["revenue"].sum(min_count=1),
-                    "churn_rate": rows[rows["lasting"]].groupby("tier")["churned"].mean(),
-                }
-            )
+            query = contract_label_query(days=days, fee_days=self.plan.fee_days)
+            ended = label_contracts(self.connection, query, days=days, known_by=known_until)
+            ran = self.connection.execute(query).df()["left_days"].notna()
+            rows = {"revenue": ended[f"value_{days[0]}"], "churned": ended[f"ended_{days[0]}"].where(ran)}
+            return pd.DataFrame(rows).set_index(pd.Index(ended["customer_id"]))
         if not self.plan.reads_orders:
             return pd.DataFrame()
-        for name, query in self._label_queries.items():
-            labels = label_spine(
-                self.connection, query, days=[self.plan.horizon_days], known_by=micros(known_by)
-            ).set_index("customer_id")
-            rows[["ordered", name]] = labels
-        measures = rows.groupby("tier")[list(self._label_queries)].sum()
-        known = rows.index.isin(self.connection.execute(self._ordered_query).df()["customer_id"])
-        repurchase = (rows.loc[known, "ordered"] > 0).groupby(rows.loc[known, "tier"]).mean()
-        return measures.assign(repurchase_rate=repurchase, churn_rate=1 - repurchase)
-
-    def _ended(self, known_by: datetime) -> pd.DataFrame:
-        days, plan = [self.plan.horizon_days], self.plan
-        query = contract_label_query(days=days, fee_days=plan.fee_days)
-        labels = label_contracts(self.connection, query, days=days, known_by=micros(known_by))
-        lasting = self.connection.execute(query).df()["left_days"].notna()
-        ended, fees = (labels[f"{what}_{plan.horizon_days}"] for what in ("ended", "value"))
-        index = pd.Index(labels["customer_id"])
-        return pd.DataFrame({"lasting": lasting, "churned": ended, "revenue": fees}).set_index(index)
+        rows = {}
+        for value, query in self._label_queries.items():
+            labels = label_spine(self.connection, query, days=days, known_by=known_until)
+            rows[value] = labels[f"value_{days[0]}"]
+        buyers = self.connection.execute(self._ordered_query).df()["customer_id"]
+        had_ordered = labels["customer_id"].isin(buyers)
+        rows["churned"] = (labels[f"orders_{days[0]}"] == 0).astype(float).where(had_ordered)
+        return pd.DataFrame(rows).set_index(pd.Index(labels["customer_id"]))
 
     @cached_property
     def _label_queries(self) -> dict[str, str]:

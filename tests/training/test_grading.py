@@ -95,6 +95,14 @@ def test_only_who_had_ordered_can_repurchase_or_churn(grading_of: Callable[..., 
     assert told.loc["low", "revenue"] == 10
 
 
+def test_who_churned_is_told_by_customer_once_the_horizon_is_over(grading_of: Callable[..., Grading]) -> None:
+    grading = grading_of(orders=ORDERS)
+    churned = grading.churned(MAY, known_by=JULY)
+    assert churned.dropna().to_dict() == {"a": 0, "b": 1, "c": 0, "d": 1}
+    assert churned.index[churned.isna()].tolist() == ["prospect"]
+    assert grading.churned(JUNE, known_by=JUNE).empty
+
+
 def test_who_rose_stands_in_the_best_tier_at_the_first_run_after(grading_of: Callable[..., Grading]) -> None:
     grading = grading_of(orders=ORDERS)
     assert effect(grading)["to_best_rate"].dropna().to_dict() == {"potential": 0.5, "low": 0}
