@@ -149,22 +149,23 @@ class TierPolicy:
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that the conditions read."""
-        return tuple(dict.fromkeys(name for condition in self._conditions() for name in condition.columns))
+        conditions = [
+            *(level.when for level in self.levels if level.when),
+            *(flow.when for flow in self.flows),
+        ]
+        return tuple(dict.fromkeys(name for condition in conditions for name in condition.columns))
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
-        """All cut points that are needed, of eased and tightened conditions too."""
-        return tuple(
-            dict.fromkeys(
-                cut
-                for condition in self._conditions()
-                for by in (0.0, self.hysteresis, -self.hysteresis)
-                for cut in condition.eased(by).cuts
-            )
-        )
-
-    def _conditions(self) -> list[Condition]:
-        return [level.when for level in self.levels if level.when] + [flow.when for flow in self.flows]
+        """All cut points that are needed, of the levels' eased and tightened conditions too."""
+        variants = [
+            level.when.eased(by)
+            for level in self.levels
+            if level.when
+            for by in (0.0, self.hysteresis, -self.hysteresis)
+        ]
+        conditions = [*variants, *(flow.when for flow in self.flows)]
+        return tuple(dict.fromkeys(cut for condition in conditions for cut in condition.cuts))
 
     def measure(
         self, connection: duckdb.DuckDBPyConnection, source: str = "subjects"

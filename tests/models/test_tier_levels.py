@@ -1,10 +1,14 @@
+import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.contract import Kind
 from features.errors import InputError
 from features.tier_settings import Flow, Level, TierSettings
+from models.conditions import Condition
 from models.tiers import TierPolicy
 
 KINDS = dict.fromkeys(("clv", "spend", "orders", "risk"), Kind.NUMBER) | {
@@ -113,6 +117,48 @@ def test_customers_whom_no_tier_takes(conditions: list[str | None], example: str
     with pytest.raises(InputError) as told:
         check(*conditions)
     assert str(told.value) == f"tiers.levels.1: {LEFT.format(example, 'b')}"
+
+
+NUMBERS = ("clv > 5", "clv <= 7", "clv = 6", "clv is null", "clv - spend > 0", "clv > spend", "spend = clv")
+OTHERS = (
+    "top(clv, 0.2)",
+    "vip",
+    "vip = false",
+    "country = 'UK'",
+    "country in ('UK', 'FR')",
+    "country is null",
+)
+CONDITIONS = st.recursive(
+    st.sampled_from(NUMBERS + OTHERS),
+    lambda inner: st.one_of(
+        st.builds("({} and {})".format, inner, inner),
+        st.builds("({} or {})".format, inner, inner),
+        st.builds("not ({})".format, inner),
+    ),
+    max_leaves=4,
+)
+ROWS = st.fixed_dictionaries(
+    {
+        "clv": st.sampled_from([None, 1.0, 5.0, 6.0, 6.5, 7.0, 80.0]),
+        "spend": st.sampled_from([None, 1.0, 6.0, 90.0]),
+        "vip": st.sampled_from([None, 0, 1]),
+        "country": st.sampled_from([None, "UK", "FR", "DE"]),
+    }
+)
+
+
+@given(conditions=st.lists(CONDITIONS, min_size=2, max_size=3), rows=st.lists(ROWS, min_size=20, max_size=20))
+def test_no_customer_contradicts_what_was_found(conditions: list[str], rows: list[dict[str, object]]) -> None:
+    cuts = {"top(clv, 0.2)": 50.0}
+    read = [Condition.read(text, columns=KINDS, where="x") for text in conditions]
+    reached = {next((at for at, each in enumerate(read) if each.holds(row, cuts)), len(read)) for row in rows}
+    try:
+        check(*conditions)
+    except InputError as error:
+        unreachable = re.match(r"tiers\.levels\.(\d): tier '.' can never be reached", str(error))
+        assert unreachable is None or int(unreachable[1]) not in reached
+    else:
+        assert len(read) not in reached
 
 
 def test_a_name_stands_once() -> None:
