@@ -2,7 +2,8 @@
 
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from features.contract import ORDERS, TABLES
 from features.instants import Cutoff
@@ -25,9 +26,13 @@ class LiveEngine:
         The ``sqlite`` texts of a feature plan, ``features`` last.
     attributes
         The columns that follow those of the contract in rows of ``customers``: the plan's attributes.
+    profile
+        The ``sqlite`` text of what a standing is told from beside the features.
     """
 
-    def __init__(self, steps: Mapping[str, str], *, attributes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, steps: Mapping[str, str], *, attributes: Sequence[str] = (), profile: str | None = None
+    ) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._connection.create_function("_IBIS_REGEX_SEARCH", 2, _found, deterministic=True)
         self._inserts = {
@@ -35,6 +40,7 @@ class LiveEngine:
             for name, table in TABLES.items()
         }
         self._create("spine", ("customer_id", "as_of", "as_of_day", "as_of_month", "subject"))
+        self._create("shop", ("lost_days",))
         for name, text in steps.items():
             if name != "features":
                 self._connection.execute(f"CREATE TABLE {name} AS {text}")
@@ -43,6 +49,7 @@ class LiveEngine:
             name: f"INSERT INTO {name} {text}" for name, text in steps.items() if name != "features"
         }
         self._features = steps["features"]
+        self._profile = profile
 
     def features(
         self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff
@@ -54,6 +61,24 @@ class LiveEngine:
         rows
             Per canonical table the customer's rows; tables without rows may be left out.
         """
+        with self._holding(rows, customer_id, cutoff) as execute:
+            row: tuple[float | None, ...] = execute(self._features).fetchone()[2:]
+            return row
+
+    def profile(
+        self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff, *, lost_days: int
+    ) -> tuple[str | None, float | None]:
+        """Return ``main_category`` and ``return_days`` of one customer, as of `features.profile`."""
+        assert self._profile is not None  # noqa: S101 - given to whoever asks
+        with self._holding(rows, customer_id, cutoff) as execute:
+            execute("INSERT INTO shop VALUES (?)", (lost_days,))
+            category, days = execute(self._profile).fetchone()[2:]
+            return category, days
+
+    @contextmanager
+    def _holding(
+        self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff
+    ) -> Iterator[Callable[..., sqlite3.Cursor]]:
         execute = self._connection.execute
         execute("BEGIN")
         try:
@@ -67,8 +92,7 @@ class LiveEngine:
             if any(line[RETURN] for line in rows.get("orders", ())):  # else no refund finds its order
                 for text in self._steps.values():
                     execute(text)
-            row: tuple[float | None, ...] = execute(self._features).fetchone()[2:]
-            return row
+            yield execute
         finally:
             execute("ROLLBACK")
 

@@ -61,14 +61,6 @@ class Placement:
     policy: TierPolicy
     cuts: Mapping[str, Cuts]
 
-    @classmethod
-    def of(
-        cls, settings: TierSettings, *, policy: TierPolicy, rhythm: Rhythm, setting: str, horizon_days: int
-    ) -> Self:
-        """Put the rules together, without cut points yet."""
-        stay, orders = settings.minimum_stay_days, settings.established_orders
-        return cls(setting, horizon_days, orders, stay, rhythm, policy, {})
-
     def measured(self, connection: duckdb.DuckDBPyConnection, source: str, settings: TierSettings) -> Self:
         """Measure the cut points in a table of subjects, given by its name."""
         cuts: dict[str, Cuts] = {"classes": {}, "contracts": {}, "tiers": {}}
@@ -104,6 +96,11 @@ class Placement:
     def columns(self) -> tuple[str, ...]:
         """The columns of a subject that the rules may read."""
         return columns_read(self.policy, [*READ, *self.policy.columns])
+
+    @property
+    def without_potential(self) -> str | None:
+        """The tier above which there is none; null where the potential is the forecast itself."""
+        return None if self.setting == "labelled" else self.policy.highest
 
     def stage_reason_sql(self) -> str:
         """Write why a customer is in the stage, as JSON that `models.wording.told_move` tells."""

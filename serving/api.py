@@ -50,8 +50,8 @@ class Desk:
 
     def predict(self, history: CustomerHistory, *, reasons: bool) -> dict[str, Any]:
         """Answer one stateless request."""
-        now, grid = datetime.now(UTC), self.published.grid
-        return self.predictor.row(history, now=now, grid=grid, reasons=reasons)
+        now, peers = datetime.now(UTC), self.published.peers
+        return self.predictor.row(history, now=now, peers=peers, reasons=reasons)
 
 
 def customer_api(*, token: str | None) -> Starlette:

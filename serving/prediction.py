@@ -16,6 +16,7 @@ from models.wording import told
 from serving.contracts import contract_standing
 from serving.customer_history import ROWS, CustomerHistory
 from serving.labelled import labelled_standing
+from serving.peers import Peers
 from serving.problems import Problem, shown
 from serving.purchases import purchase_standing
 from serving.tables import LAST, SCHEMA
@@ -43,7 +44,6 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, *, model_version: str, language: str = "en") -> None:
         training = bundle.training
-        self.training_grid: list[float] = training["churn_risk_grid"]
         self._live = LiveForecaster(bundle)
         self._language = language
         self._time_zone: str = training["time_zone"]
@@ -60,16 +60,18 @@ class Predictor:
         }
 
     def row(
-        self, history: CustomerHistory, *, now: datetime, grid: Vector, reasons: bool = False
+        self, history: CustomerHistory, *, now: datetime, peers: Peers, reasons: bool = False
     ) -> dict[str, Any]:
         """Answer with a row of the output table; all forecasts are null without a known order, or contract.
+
+        The tier is that of a customer whose tiers so far are not known: without hysteresis.
 
         Parameters
         ----------
         now
             The `as_of` of a history without one.
-        grid
-            The quantiles of churn risk that the percentile is looked up in.
+        peers
+            With whom the customer is compared.
         reasons
             Whether to tell what moved the forecasts; null without.
 
@@ -82,15 +84,23 @@ class Predictor:
         customer_id = history.customer.customer_id.strip(" ")
         cutoff = Cutoff.at(as_of, self._time_zone)
         rows = self._rows(history, customer_id)
+        whose: dict[str, Any] = {"customer_id": customer_id, "cutoff": cutoff}
         try:
-            forecast = self._live.forecast(rows, customer_id=customer_id, cutoff=cutoff, reasons=reasons)
+            columns = self._live.features(rows, **whose)
         except sqlite3.OperationalError as error:
             if "integer overflow" not in str(error):
                 raise
             raise Problem(
                 422, "the amounts in orders add up to more than can be counted; correct them"
             ) from None
-        known = {} if forecast is None else forecast | self._standing(forecast, grid)
+        forecast = self._live.forecast_of(columns, reasons=reasons, cut=peers.cut)
+        known = {} if forecast is None else forecast | self._standing(forecast, peers.grid)
+        if peers.placer is not None:
+            lost_days = peers.placer.lost_days
+            known |= self._live.profile(rows, columns, **whose, lost_days=lost_days)
+            numbers = {name: values[0] for name, values in columns.items()}
+            attributes = history.customer.model_extra or {}
+            known |= peers.placer.place({**attributes, **numbers, **known})
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
         row |= {name: known.get(name) for name in _FORECAST}
         row["next_order_date"] = _date(cutoff, known.get("next_order_days"))
@@ -101,6 +111,8 @@ class Predictor:
     def _standing(self, forecast: Mapping[str, float | None], grid: Vector) -> dict[str, Any]:
         if "known_share" in forecast:
             return labelled_standing(forecast, grid, was_judged=self._was_judged)
+        if "churn_risk" not in forecast:  # of a prospect
+            return {}
         standing = contract_standing if "runs" in forecast else purchase_standing
         return standing(forecast, grid, horizon_days=self._horizon_days, was_judged=self._was_judged)
 

@@ -1,14 +1,13 @@
-"""What was published last: its rows, and the grid that live requests look their percentile up in."""
+"""What was published last: its rows, and the customers that live requests are compared with."""
 
 import logging
 import threading
 import time
 from typing import Any
 
-import numpy as np
-
-from models.wording import told
+from models.wording import told, told_move
 from serving.database import StoreError
+from serving.peers import Peers
 from serving.store import Store
 
 logger = logging.getLogger(__name__)
@@ -23,14 +22,14 @@ class Published:
     ----------
     where
         The store.
-    grid
-        What is looked up before anything was published: the grid of the training.
+    peers
+        With whom customers are compared before anything was published: those of the training.
     language
         Of the reasons.
     """
 
-    def __init__(self, where: str, *, grid: list[float], language: str = "en") -> None:
-        self.grid = np.asarray(grid)
+    def __init__(self, where: str, *, peers: Peers, language: str = "en") -> None:
+        self.peers = peers
         self._where = where
         self._language = language
         self._store: Store | None = None
@@ -48,23 +47,25 @@ class Published:
         row = self._opened().customer(customer_id)
         if row is not None and row["reasons"] is not None:
             row["reasons"] = told(row["reasons"], self._language)
+        if row is not None and row["transition_reason"] is not None:
+            row["transition_reason"] = told_move(row["transition_reason"], self._language)
         return row
 
     def refresh(self) -> None:
-        """Take up the grid of the latest run where there is a new one.
+        """Take up the customers of the latest run where there is a new one.
 
         Raises
         ------
         StoreError
-            The store cannot be used; the grid stays as it was.
+            The store cannot be used; all stays as it was.
         """
         run = self._opened().latest()
         if run is None or run.run_id == self._run_id:
             return
         facts = self._opened().facts(run.run_id)
         if facts is not None:
-            self.grid, self._run_id = np.asarray(facts["churn_risk_grid"]), run.run_id
-            logger.info("percentiles follow run %s", run.run_id)
+            self.peers, self._run_id = Peers.of(facts), run.run_id
+            logger.info("percentiles and standing follow run %s", run.run_id)
 
     def follow(self) -> None:
         """Refresh every few seconds, beside the requests, while the process lives."""

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from features.errors import InputError
-from models.wording import told
+from models.wording import told, told_move
 from serving.store import Run, Store
 from serving.tables import COLUMNS, SCHEMA
 
@@ -41,7 +41,7 @@ def write_scores(store: Store, run: Run, file: Path, *, language: str) -> None:
     Parameters
     ----------
     language
-        Of the reasons.
+        Of the reasons, for forecasts and for moves.
 
     Raises
     ------
@@ -63,6 +63,7 @@ def write_scores(store: Store, run: Run, file: Path, *, language: str) -> None:
                 columns = {name: pa.repeat(value, batch.num_rows) for name, value in common.items()}
                 columns |= {name: batch[name] for name in SCHEMA.names}
                 columns["reasons"] = _reasons(columns["reasons"], language)
+                columns["transition_reason"] = _sentences(columns["transition_reason"], language)
                 writer.write_table(pa.table({name: columns[name] for name in COLUMNS}))
         unfinished.replace(file)
     except LookupError as error:
@@ -72,6 +73,11 @@ def write_scores(store: Store, run: Run, file: Path, *, language: str) -> None:
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _sentences(compact: pa.Array, language: str) -> pa.Array:
+    told = [None if text is None else told_move(text, language) for text in compact.to_pylist()]
+    return pa.array(told, pa.string())
 
 
 def _reasons(compact: pa.Array, language: str) -> pa.Array:

@@ -28,13 +28,14 @@ class CustomerService:
     def __init__(self) -> None:
         # The process that supervises the workers reads this module too, and needs none of these.
         from models.bundle import Bundle  # noqa: PLC0415
+        from serving.peers import Peers  # noqa: PLC0415
         from serving.prediction import Predictor  # noqa: PLC0415
         from serving.published import Published  # noqa: PLC0415
 
         served = json.loads(os.environ[SERVED])
         bundle, language = Bundle.read(Path(served["bundle"])), served["language"]
         predictor = Predictor(bundle, model_version=served["model_version"], language=language)
-        published = Published(served["store"], grid=predictor.training_grid, language=language)
+        published = Published(served["store"], peers=Peers.of(bundle.training), language=language)
         published.follow()
         API.state.desk = Desk(predictor, published)
         gc.collect()

@@ -6,20 +6,19 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from features.contract import CUSTOMERS, DAY, Kind
+from features.contract import DAY
 from features.instants import Cutoff
 from features.parsing import identifier
+from features.profile import make_profiles
 from features.silence import Rhythm, shop_rhythm
-from features.survey import KINDS
 from features.tier_settings import TierSettings
 from models.bundle import Bundle
-from models.placement import CLASS_KINDS, Placement, columns_read
-from models.tiers import TierPolicy
+from models.placement import Placement
+from models.rules import Rules
 from serving.standings import MOVES
 from serving.store import Run, Store
 from serving.tables import SCHEMA
 
-PROFILE = {"main_category": Kind.TEXT, "return_days": Kind.NUMBER}
 COLUMNS = (
     *("potential_score", "value_tier", "loyalty_tier", "lifecycle_stage", "is_base_customer", "need"),
     *("main_category", "frequency_band", "monetary_band", "previous_value_tier", "tier_changed_at"),
@@ -27,8 +26,9 @@ COLUMNS = (
 )
 """The columns of the output table that standing fills, or blanks."""
 _COLUMNS = """
-SELECT CASE WHEN value_tier = $highest THEN NULL ELSE {potential} END AS potential_score, value_tier,
-    loyalty_tier, lifecycle_stage, is_base_customer = 1 AS is_base_customer, need, main_category,
+SELECT CASE WHEN value_tier IS NOT DISTINCT FROM $without_potential THEN NULL ELSE {potential} END
+        AS potential_score,
+    value_tier, loyalty_tier, lifecycle_stage, is_base_customer = 1 AS is_base_customer, need, main_category,
     frequency_band, monetary_band,
     CASE WHEN value_tier = previous_tier THEN tier_before ELSE previous_tier END AS previous_value_tier,
     CASE WHEN value_tier = previous_tier THEN started ELSE $as_of END AS tier_changed_at,
@@ -53,11 +53,6 @@ _WITH_BEFORE = """
 FROM subjects
 LEFT JOIN (SELECT * FROM standing_before WHERE kind = 'value_tier') AS tier USING (customer_id)
 LEFT JOIN (SELECT * FROM standing_before WHERE kind = 'lifecycle_stage') AS stage USING (customer_id))
-"""
-_ATTRIBUTES = """
-LEFT JOIN (SELECT * FROM customers WHERE valid_from IS NULL OR valid_from < {as_of}
-    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC NULLS LAST) = 1
-) AS attributes USING (customer_id)
 """
 
 
@@ -121,61 +116,19 @@ class StandingJob:
             The ``[tiers]`` of the configuration are no policy for such customers.
         """
         rhythm = self._rhythm()
-        self._make_profile(rhythm)
-        sources = self._sources(scores)
-        policy = TierPolicy.of(
-            self.settings,
-            setting=self.run.setting,
-            label_means=self.bundle.training.get("label_means"),
-            columns={name: kind for name, (kind, _) in sources.items()} | CLASS_KINDS,
+        text = self.bundle.profile("duckdb")
+        make_profiles(self.connection, self.bundle.plan(), text, lost_days=rhythm.lost_days)
+        rules = Rules(self.settings, self.run.setting, self.run.horizon_days, rhythm)
+        placement = rules.measured(
+            self.connection, scores, features=self.bundle.feature_names, cutoff=self.cutoff
         )
-        self._make_subjects(scores, {name: sources[name][1] for name in columns_read(policy, sources)})
-        placement = Placement.of(
-            self.settings,
-            policy=policy,
-            rhythm=rhythm,
-            setting=self.run.setting,
-            horizon_days=self.run.horizon_days,
-        ).measured(self.connection, "subjects", self.settings)
         self._follow(placement)
         self._tell_why(placement)
-        return Standing(self._with_standing(scores, policy), self._moves(placement), placement)
+        return Standing(self._with_standing(scores, placement), self._moves(placement), placement)
 
     def _rhythm(self) -> Rhythm:
         measured = shop_rhythm(self.connection, as_of=self.run.as_of, horizon_days=self.run.horizon_days)
         return self.settings.rhythm(measured)
-
-    def _make_profile(self, rhythm: Rhythm) -> None:
-        shop = f"CREATE OR REPLACE TABLE shop AS SELECT {rhythm.lost_days}::BIGINT AS lost_days"
-        self.connection.execute(shop)
-        self.connection.execute(f"CREATE OR REPLACE TABLE profile AS {self.bundle.profile('duckdb')}")
-
-    def _sources(self, scores: pa.Table) -> dict[str, tuple[Kind, str]]:
-        """Return what conditions may name: its kind, and the table that has it."""
-        numbers = [field.name for field in scores.schema if pa.types.is_floating(field.type)]
-        forecasts = [name for name in numbers if scores[name].null_count < scores.num_rows]
-        known = {name: (kind, "attributes") for name, kind in self._attributes().items()}
-        known |= dict.fromkeys(self.bundle.feature_names, (Kind.NUMBER, "features"))
-        known |= dict.fromkeys(forecasts, (Kind.NUMBER, "scores"))
-        return known | {name: (kind, "profile") for name, kind in PROFILE.items()}
-
-    def _attributes(self) -> dict[str, Kind]:
-        tables = {row[0] for row in self.connection.execute("SHOW TABLES").fetchall()}
-        if CUSTOMERS.name not in tables:
-            return {}
-        columns = self.connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall()
-        return {column[0]: KINDS[column[1]] for column in columns if column[0] not in CUSTOMERS.staged}
-
-    def _make_subjects(self, scores: pa.Table, sources: dict[str, str]) -> None:
-        taken = dict.fromkeys(PROFILE, "profile") | sources
-        columns = ", ".join(f"{table}.{identifier(name)}" for name, table in taken.items())
-        attributes = _ATTRIBUTES.format(as_of=self.cutoff.micros) if "attributes" in sources.values() else ""
-        self.connection.register("scores", scores)
-        self.connection.execute(
-            f"CREATE OR REPLACE TABLE subjects AS SELECT customer_id, {columns} FROM scores "
-            f"JOIN features USING (customer_id) JOIN profile USING (customer_id) {attributes}"
-        )
-        self.connection.unregister("scores")
 
     def _follow(self, placement: Placement) -> None:
         """Make the table ``followed``: everybody with the standing of now and before."""
@@ -206,10 +159,10 @@ class StandingJob:
         self.connection.execute("CREATE OR REPLACE TABLE why AS SELECT * FROM reasons")
         self.connection.unregister("reasons")
 
-    def _with_standing(self, scores: pa.Table, policy: TierPolicy) -> pa.Table:
+    def _with_standing(self, scores: pa.Table, placement: Placement) -> pa.Table:
         known = {row[0] for row in self.connection.execute("DESCRIBE followed").fetchall()}
         query = _COLUMNS.format(potential="potential_score" if "potential_score" in known else "NULL")
-        facts = {"highest": policy.highest, "as_of": self.cutoff.micros}
+        facts = {"without_potential": placement.without_potential, "as_of": self.cutoff.micros}
         columns = self.connection.sql(query, params=facts).to_arrow_table()
         for name in COLUMNS:
             kept = [place for place, column in enumerate(scores.column_names) if column == name]

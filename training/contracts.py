@@ -30,6 +30,7 @@ from training.golden import with_golden_contracts
 from training.grade import grade_of
 from training.holdout import Progress, held_out_origins
 from training.leakage import check_single_features
+from training.placing import placed
 from training.registration import Result, Training, register
 from training.registry import Registry
 
@@ -83,8 +84,8 @@ class ContractLesson:
         known = [part for part in parts if not part.empty]
         return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
 
-    def taught(self, name: str) -> tuple[ContractEstimator, dict[str, Any]]:
-        """Teach a recipe on everything known; return it with the facts of its training."""
+    def taught(self, name: str) -> tuple[ContractEstimator, dict[str, Any], pd.DataFrame]:
+        """Teach a recipe on everything known; return it with the facts of its training, and the present."""
         frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
         estimator = self.recipes()[name].fit(frame, labels)
         present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
@@ -100,7 +101,7 @@ class ContractLesson:
             "notes": _notes(present, known),
             **self.settings.question,
         }
-        return estimator, facts
+        return estimator, facts, present
 
     def _of_champion(self, champion: Bundle, origin: datetime) -> pd.DataFrame:
         """Forecast by the champion, taught anew where it knew the held-out window."""
@@ -167,8 +168,11 @@ def train_contracts(
             horizon_days=lesson.settings.horizon_days,
         ).after(why_unfit)
         progress(f"teaching {verdict.name} on everything known")
-        estimator, facts = lesson.taught(verdict.name)
-        plan = lesson.history.plan
+        estimator, facts, present = lesson.taught(verdict.name)
+        plan, forecasts = lesson.history.plan, estimator.predict(present)
+        facts["placement"] = placed(
+            configuration, connection, as_of=lesson.as_of, present=present, forecasts=forecasts
+        )
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = not held_out.empty
     facts |= grade_of(held_out, verdict.name, list(lesson.recipes())).facts()

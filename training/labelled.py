@@ -31,6 +31,7 @@ from training.holdout import Progress
 from training.leakage import check_single_features
 from training.metrics import log_losses
 from training.outcome import Outcome, read_outcome
+from training.placing import placed
 from training.registration import Result, Training, register
 from training.registry import Registry
 
@@ -126,11 +127,14 @@ def train_labelled(
         rival = None if why_unfit else champion
         if rival is not None and made:
             judged.append(_again(rival, recipe, lesson, judged[0], made, progress))
+        progress("teaching on everybody")
+        recipe.fit(frame, lesson.came.to_frame("came"))
+        forecasts = recipe.predict(frame)
+        rules = placed(configuration, connection, as_of=as_of, present=frame, forecasts=forecasts)
     held_out = pd.concat(judged, ignore_index=True)
     verdict = _verdict(held_out, rival, len(lesson.came)).after(why_unfit)
-    progress("teaching on everybody")
-    recipe.fit(frame, lesson.came.to_frame("came"))
-    facts = _facts(configuration, lesson, recipe, frame, as_of) | {
+    facts = _facts(configuration, lesson, forecasts, frame, as_of) | {
+        "placement": rules,
         "notes": [*notes, *_doubts(recipe)],
         "was_judged": bool(made),
     }
@@ -244,12 +248,11 @@ def _first(held_out: pd.DataFrame) -> Verdict:
 def _facts(
     configuration: Configuration,
     lesson: LabelledLesson,
-    recipe: LabelledForecaster,
+    told: pd.DataFrame,
     frame: pd.DataFrame,
     as_of: datetime,
 ) -> dict[str, Any]:
     project, came = configuration.project, lesson.came
-    told = recipe.predict(frame)
     return {
         "as_of": as_of.isoformat(),
         "model": MODEL,

@@ -16,8 +16,10 @@ from training import plots
 from training.evaluation import Evaluation
 from training.versions import TrainingRun
 
-LONG = ("churn_risk_grid", "missing", "potential")
+LONG = ("churn_risk_grid", "missing", "potential", "placement")
 """Facts that are no parameters."""
+EVALUATION = "evaluation.csv"
+"""The text with the measures of all models."""
 LARGEST, SAMPLE = 6, 1_000
 """Features in the picture of partial dependence, and customers behind it."""
 
@@ -48,7 +50,7 @@ def training_run(
     texts = {"training.json": as_json(params)}
     if evaluation is not None:
         texts["evaluation.json"] = evaluation.to_json()
-        texts["evaluation.csv"] = evaluation.to_frame().to_csv(index=False)
+        texts[EVALUATION] = evaluation.to_frame().to_csv(index=False)
     return TrainingRun(
         name=f"{project} {as_of:%Y-%m-%d} {facts['model']}",
         kind=estimator.kind,

@@ -22,7 +22,7 @@ from features.staging import stage
 from features.survey import plan_features
 from models.bundle import Bundle
 from models.curve import knots
-from models.estimator import CALENDAR, ForecastEstimator
+from models.estimator import CALENDAR, ForecastEstimator, columns_of
 from models.purchase_forecaster import PurchaseForecaster
 from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
@@ -34,6 +34,7 @@ from training.grade import grade_of
 from training.history import History
 from training.holdout import Progress, Watch, champion_forecasts, forecasts, held_out_origins
 from training.leakage import check_engines_agree, check_no_future, check_single_features
+from training.placing import placed
 from training.potential import PotentialTrial
 from training.recipes import TREES, recipes
 from training.registration import Result, Training, register
@@ -186,6 +187,12 @@ def train(
         estimator, facts, present = lesson.taught(verdict.name)
         beside = trial.outcome(estimator)
         plan = lesson.history.plan
+        columns = columns_of(present)
+        told = estimator.forecast(columns)
+        told = {**told, "potential_score": beside.potential.score(columns, told)}
+        facts["placement"] = placed(
+            configuration, connection, as_of=lesson.as_of, present=present, forecasts=pd.DataFrame(told)
+        )
     evaluation = None if held_out.empty else evaluate(held_out)
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None

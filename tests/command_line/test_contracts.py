@@ -11,6 +11,7 @@ import pytest
 import tierwise
 from models.bundle import Bundle
 from serving.customer_history import CustomerHistory
+from serving.peers import Peers
 from serving.prediction import Predictor
 from serving.trial import try_golden_histories
 from training.registry import Registry
@@ -95,7 +96,7 @@ def test_a_live_request_answers_as_the_run_did(
             own = table[table["customer_id"] == customer_id].drop(columns="customer_id")
             body[name] = json.loads(own.to_json(orient="records", date_format="iso"))
         history = CustomerHistory.model_validate_json(json.dumps(body))
-        row = predictor.row(history, now=BY_THEN, grid=np.array([0.5]), reasons=True)
+        row = predictor.row(history, now=BY_THEN, peers=Peers(np.array([0.5])), reasons=True)
         batch = scores.loc[customer_id]
         for name in ("churn_risk", "expected_value", "value_low", "clv", "historic_value"):
             assert row[name] == pytest.approx(batch[name], rel=1e-9), name
@@ -106,7 +107,7 @@ def test_a_live_request_answers_as_the_run_did(
 
 def test_a_customer_without_a_contract_has_no_forecast(bundle: Bundle) -> None:
     history = CustomerHistory.model_validate_json('{"customer": {"customer_id": "new"}}')
-    row = Predictor(bundle, model_version="1").row(history, now=BY_THEN, grid=np.array([0.5]))
+    row = Predictor(bundle, model_version="1").row(history, now=BY_THEN, peers=Peers(np.array([0.5])))
     assert row["churn_risk"] is None
     assert row["confidence"] is None
 

@@ -11,6 +11,7 @@ from models.bundle import Bundle
 from models.wording import told
 from serving.customer_history import CustomerHistory
 from serving.labelled import labelled_standing
+from serving.peers import Peers
 from serving.prediction import Predictor
 from serving.problems import Problem
 from serving.scoring import ScoringJob
@@ -59,22 +60,23 @@ def test_a_request_with_nothing_but_the_customer_is_answered_as_the_run_was(
     configuration, bundle, members = club
     with Store.open(tmp_path / "store.db") as store:
         run = ScoringJob(configuration, bundle, "1", store).run(as_of=NOW)
-        grid = np.array((store.facts(run.run_id) or {})["churn_risk_grid"])
+        peers = Peers.of(store.facts(run.run_id) or {})
         predictor = Predictor(bundle, model_version="1")
         for member in members[:20].to_dict("records"):
             customer = member | {"vip": member["vip"] == "yes"}
-            live = predictor.row(asked(**customer), now=NOW, grid=grid, reasons=True)
+            live = predictor.row(asked(**customer), now=NOW, peers=peers, reasons=True)
             published = store.customer(str(member["customer_id"]))
             assert published is not None
             assert live.keys() == published.keys()
-            published |= {"run_id": None, "reasons": told(published["reasons"], "en")}
+            published |= {"run_id": None, "tier_changed_at": None}
+            published |= {"reasons": told(published["reasons"], "en")}
             for name, value in published.items():
                 assert live[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float) else value)
 
 
 def test_what_does_not_apply_is_null(club: Club) -> None:
     row = Predictor(club[1], model_version="1").row(
-        asked(customer_id="new", visits=1, vip=False, town="Ulm"), now=NOW, grid=np.linspace(0, 1, 5)
+        asked(customer_id="new", visits=1, vip=False, town="Ulm"), now=NOW, peers=Peers(np.linspace(0, 1, 5))
     )
     given = {name for name, value in row.items() if value is not None}
     assert {"churn_risk", "churn_risk_percentile", "confidence"} <= given
@@ -85,7 +87,7 @@ def test_what_does_not_apply_is_null(club: Club) -> None:
 def test_the_less_is_known_the_lower_the_grade(club: Club) -> None:
     predictor = Predictor(club[1], model_version="1")
     grades = [
-        predictor.row(asked(customer_id="new", **known), now=NOW, grid=np.array([]))["confidence"]
+        predictor.row(asked(customer_id="new", **known), now=NOW, peers=Peers(np.array([])))["confidence"]
         for known in ({"visits": 1, "town": "Rom", "vip": True}, {"visits": 1}, {})
     ]
     assert grades == ["B", "C", "C"]
@@ -94,7 +96,7 @@ def test_the_less_is_known_the_lower_the_grade(club: Club) -> None:
 def test_a_value_of_another_kind_is_told(club: Club) -> None:
     with pytest.raises(Problem, match="is no number, as the model was trained with"):
         Predictor(club[1], model_version="1").row(
-            asked(customer_id="new", visits="many"), now=NOW, grid=np.array([])
+            asked(customer_id="new", visits="many"), now=NOW, peers=Peers(np.array([]))
         )
 
 

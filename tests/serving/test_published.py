@@ -5,10 +5,13 @@ import pyarrow as pa
 import pytest
 
 from serving.database import StoreError
+from serving.peers import Peers
 from serving.published import Published
 from serving.store import Store
 from serving.tables import SCHEMA
 from tests.serving.runs import a_run
+
+HALF = Peers.of({"churn_risk_grid": [0.5]})
 
 
 def publish(store: Store, run_id: str, *, day: int, grid: list[float]) -> None:
@@ -20,14 +23,14 @@ def publish(store: Store, run_id: str, *, day: int, grid: list[float]) -> None:
 
 def test_the_grid_follows_the_latest_run(tmp_path: Path) -> None:
     where = f"sqlite:///{tmp_path / 'store.db'}"
-    published = Published(where, grid=[0.5])
+    published = Published(where, peers=HALF)
     published.refresh()
-    assert published.grid == [0.5]
+    assert published.peers.grid == [0.5]
     with Store.open(where) as store:
         for day, grid in ((1, [0.1]), (2, [0.2])):
             publish(store, f"run {day}", day=day, grid=grid)
             published.refresh()
-            assert published.grid == grid
+            assert published.peers.grid == grid
     row = published.customer("Ada")
     assert row is not None
     assert row["run_id"] == "run 2"
@@ -35,10 +38,10 @@ def test_the_grid_follows_the_latest_run(tmp_path: Path) -> None:
 
 def test_a_store_that_fails_leaves_the_grid(tmp_path: Path) -> None:
     (tmp_path / "store.db").write_text("no database at all, only words")
-    published = Published(f"sqlite:///{tmp_path / 'store.db'}", grid=[0.5])
+    published = Published(f"sqlite:///{tmp_path / 'store.db'}", peers=HALF)
     with pytest.raises(StoreError):
         published.refresh()
-    assert published.grid == [0.5]
+    assert published.peers.grid == [0.5]
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "lowers the churn risk"), ("zh", "降低流失风险")])
@@ -46,6 +49,6 @@ def test_reasons_are_told_in_the_language_of_the_service(tmp_path: Path, languag
     where = f"sqlite:///{tmp_path / 'store.db'}"
     with Store.open(where) as store:
         publish(store, "run", day=1, grid=[0.5])
-    row = Published(where, grid=[0.5], language=language).customer("Ada")
+    row = Published(where, peers=HALF, language=language).customer("Ada")
     assert row is not None
     assert word in row["reasons"][0]["text"]

@@ -1,0 +1,80 @@
+"""From the settings of tiers to rules with cut points, measured among everybody at one time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from features.instants import Cutoff
+from features.silence import Rhythm
+from features.tier_settings import TierSettings
+from models.placement import CLASS_KINDS, Placement, columns_read
+from models.subjects import TABLE, make_subjects, sources
+from models.tiers import TierPolicy
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is known of the rules before anybody is measured.
+
+    Parameters
+    ----------
+    settings
+        Of tiers.
+    setting
+        Transactional, contractual or labelled.
+    horizon_days
+        Of the forecast.
+    rhythm
+        The silences that are unusual in the shop.
+    """
+
+    settings: TierSettings
+    setting: str
+    horizon_days: int
+    rhythm: Rhythm
+
+    def measured(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        scores: pa.Table,
+        *,
+        features: Iterable[str],
+        cutoff: Cutoff,
+    ) -> Placement:
+        """Make the table ``subjects``, and measure the cut points in it.
+
+        Parameters
+        ----------
+        connection
+            With the staged tables, and ``features`` and ``profile`` of everybody in the scores.
+        scores
+            One row per customer: forecasts, and the percentile of the churn risk.
+        features
+            The names of the features.
+
+        Raises
+        ------
+        InputError
+            The tiers are no policy for such customers.
+        """
+        known = sources(connection, features, scores)
+        policy = TierPolicy.of(
+            self.settings,
+            setting=self.setting,
+            label_means="churn" if "churn_risk" in known else "conversion",
+            columns={name: source.kind for name, source in known.items()} | CLASS_KINDS,
+        )
+        columns = {name: known[name] for name in columns_read(policy, known)}
+        make_subjects(connection, scores, columns, cutoff)
+        placement = Placement(
+            setting=self.setting,
+            horizon_days=self.horizon_days,
+            established_orders=self.settings.established_orders,
+            minimum_stay_days=self.settings.minimum_stay_days,
+            rhythm=self.rhythm,
+            policy=policy,
+            cuts={},
+        )
+        return placement.measured(connection, TABLE, self.settings)

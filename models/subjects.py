@@ -1,0 +1,83 @@
+"""Subjects: one wide row per customer of all that a standing is told from, in DuckDB."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from features.contract import CUSTOMERS, Kind
+from features.instants import Cutoff
+from features.parsing import identifier
+from features.survey import KINDS
+
+TABLE = "subjects"
+PROFILE = {"main_category": Kind.TEXT, "return_days": Kind.NUMBER}
+"""What `features.profile` tells."""
+_ATTRIBUTES = """
+LEFT JOIN (SELECT * FROM customers WHERE valid_from IS NULL OR valid_from < {as_of}
+    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC NULLS LAST) = 1
+) AS attributes USING (customer_id)
+"""
+
+
+class Source(NamedTuple):
+    """What a column of subjects holds, and the table it comes from."""
+
+    kind: Kind
+    table: str
+
+
+def sources(
+    connection: duckdb.DuckDBPyConnection, features: Iterable[str], scores: pa.Table
+) -> dict[str, Source]:
+    """List the columns that subjects can have, by name; of equal names a forecast comes before a feature.
+
+    Parameters
+    ----------
+    connection
+        With the staged tables: ``customers`` has attributes.
+    features
+        Names of the table ``features``.
+    scores
+        Forecasts; one that nobody has is no column.
+    """
+    numbers = [field.name for field in scores.schema if pa.types.is_floating(field.type)]
+    forecasts = [name for name in numbers if scores[name].null_count < scores.num_rows]
+    return {
+        **{name: Source(kind, "attributes") for name, kind in _attributes(connection).items()},
+        **dict.fromkeys(features, Source(Kind.NUMBER, "features")),
+        **dict.fromkeys(forecasts, Source(Kind.NUMBER, "scores")),
+        **{name: Source(kind, "profile") for name, kind in PROFILE.items()},
+    }
+
+
+def make_subjects(
+    connection: duckdb.DuckDBPyConnection, scores: pa.Table, columns: Mapping[str, Source], cutoff: Cutoff
+) -> None:
+    """Make the table ``subjects``: the columns asked for, and the profile, of everybody in the scores.
+
+    Parameters
+    ----------
+    connection
+        With the tables ``features`` and ``profile``, one row per customer each.
+    cutoff
+        Of attributes with ``valid_from``, those before it count.
+    """
+    taken = {name: source.table for name, source in columns.items()} | dict.fromkeys(PROFILE, "profile")
+    listed = ", ".join(f"{table}.{identifier(name)}" for name, table in taken.items())
+    attributes = _ATTRIBUTES.format(as_of=cutoff.micros) if "attributes" in taken.values() else ""
+    connection.register("scores", scores)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {TABLE} AS SELECT customer_id, {listed} FROM scores "
+        f"JOIN features USING (customer_id) JOIN profile USING (customer_id) {attributes}"
+    )
+    connection.unregister("scores")
+
+
+def _attributes(connection: duckdb.DuckDBPyConnection) -> dict[str, Kind]:
+    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    if CUSTOMERS.name not in tables:
+        return {}
+    columns = connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall()
+    return {name: KINDS[kind] for name, kind, *_ in columns if name not in CUSTOMERS.staged}
