@@ -165,6 +165,7 @@ def score(
     curves: Annotated[
         Path | None, typer.Option(help="Forecasts by other days, to this Parquet file.")
     ] = None,
+    lost: Annotated[Path | None, typer.Option(help="Who left, and why, to this Parquet file.")] = None,
     allow_stale: Annotated[bool, typer.Option("--allow-stale", help="Score though data look late.")] = False,
 ) -> None:
     """Score everybody known at one as_of (default: now) and publish the run."""
@@ -176,12 +177,13 @@ def score(
     instant = parse_as_of(as_of) if as_of else datetime.now(UTC)
     check_writable("--out", out)
     check_writable("--curves", curves)
+    check_writable("--lost", lost)
     registry = registry_of(configuration)
     champion = registry.find("champion")
     bundle = Bundle.read(registry.fetch(champion.version))
     with _store(configuration) as store:
         job = ScoringJob(configuration, bundle, str(champion.version), store)
-        run = job.run(as_of=instant, out=out, curves=curves, allow_stale=allow_stale)
+        run = job.run(as_of=instant, out=out, curves=curves, lost=lost, allow_stale=allow_stale)
     typer.echo(f"run {run.run_id}: {run.customers:,} customers as of {run.as_of:%Y-%m-%d %H:%M} UTC")
 
 
@@ -213,6 +215,21 @@ def serve(
         port=port,
         insecure=insecure,
     )
+
+
+@app.command()
+def report(c: File = HERE, overrides: Overrides = None) -> None:
+    """Write the page about the latest run: tiers, moves, whom to save, whom to win back, data and model."""
+    from serving.report import on_record
+    from serving.settings import ServingSettings
+    from training.gathering import Record, write_report
+
+    configuration = _configuration(c, overrides)
+    with _store(configuration) as store:
+        record = Record(**on_record(store))
+    language = configuration.section("serving", ServingSettings).language
+    page = write_report(configuration, record, language=language, progress=logger.info)
+    typer.echo(f"the page: {page}")
 
 
 @models_app.command("list")
@@ -259,11 +276,12 @@ def _configuration(file: Path, overrides: list[str] | None) -> Configuration:
     from features.forecast_settings import ForecastSettings
     from features.own_sources import OwnSettings
     from features.sources import read_sources
+    from features.tier_settings import TierSettings
     from serving.settings import ServingSettings
 
     configuration = Configuration.read(file, overrides or (), os.environ)
     first = (("project", Project), ("features", OwnSettings), ("forecast", ForecastSettings))
-    for name, model in (*first, ("serving", ServingSettings)):
+    for name, model in (*first, ("tiers", TierSettings), ("serving", ServingSettings)):
         configuration.section(name, model)
     read_sources(configuration)
     return configuration

@@ -144,6 +144,21 @@ class Registry:
                 return self._at_hand(version, source)
             return self._downloaded(client, version)
 
+    def text(self, version: Version, name: str) -> str | None:
+        """Return a text that the training of a version left; null where there is none of that name.
+
+        Raises
+        ------
+        InputError
+            The registry cannot be read.
+        """
+        with self._tracking.reading() as client, scratch_folder(self._workspace) as scratch:
+            path = f"texts/{name}"
+            if path not in {file.path for file in client.list_artifacts(version.run_id, "texts")}:
+                return None
+            copy = client.download_artifacts(version.run_id, path, str(scratch))
+            return Path(copy).read_text("utf-8")
+
     def promote(self, version: str | int) -> Version:
         """Put a version in use: it becomes the champion, and the champion until now becomes the previous one.
 
