@@ -23,7 +23,7 @@ from models.potential import TREES, Potential
 from models.purchase_forecaster import PurchaseForecaster
 from models.tree_forecaster import TreeForecaster
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
 PROFILE = "profile"
 POTENTIAL, CUT = "potential.json", "sql/duckdb/cut.sql"

@@ -1,12 +1,12 @@
 """The level of the whole shop: how far everybody together lay from the purchase process, and will lie."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 
 from models.likelihood import Vector
-from models.snapshots import SETTLED_DAYS, Snapshot
+from models.snapshots import SETTLED_DAYS
 
 YEAR_DAYS = 364
 """A year in whole weeks, so that weekdays meet weekdays."""
@@ -23,10 +23,6 @@ PATIENCE = 0.05
 
 Belief, patience and half-life were chosen by the error of the level over all origins of two public shops.
 """
-MOST_KNOWN = 1_000
-"""Levels that are remembered, because requests ask for the same day again and again."""
-PARTS = ("no_order", "orders", "value")
-"""What has a level: the log-odds of no order, the logs of the orders per buyer and of the value."""
 
 
 class Level:
@@ -45,6 +41,8 @@ class Level:
         The mean level of the snapshots of a settled shop, the latest counting most.
     weights_
         Of the usual level, and of last year's deviation from it.
+    tried_
+        What it would have said at each settled snapshot, by what was known there; not kept in its state.
     """
 
     def fit(self, days: Vector, history_days: Vector, levels: Vector, *, knot: float) -> Self:
@@ -63,14 +61,21 @@ class Level:
         """
         settled = history_days >= SETTLED_DAYS
         days, history_days, levels = days[settled], history_days[settled], levels[settled]
-        share = float(np.median(np.diff(days)) / knot) if days.size > 1 else 1.0
-        squares, products = PATIENCE * np.eye(2), PATIENCE * BELIEF
-        for day, level in zip(days, levels, strict=True):
-            known = days + knot <= day
-            parts = self._parts(day, days[known], history_days[known], levels[known])
-            squares = squares + min(share, 1.0) * np.outer(parts, parts)
-            products = products + min(share, 1.0) * parts * level
-        self.weights_ = np.clip(np.linalg.solve(squares, products), 0.0, 1.0)
+        seen = [days + knot <= day for day in days]
+        parts = np.array(
+            [
+                self._parts(day, days[known], history_days[known], levels[known])
+                for day, known in zip(days, seen, strict=True)
+            ]
+        ).reshape(-1, 2)
+        share = own_share(days, knot)
+        self.weights_ = _weights(parts, levels, share)
+        self.tried_ = np.array(
+            [
+                one @ _weights(parts[known], levels[known], share)
+                for one, known in zip(parts, seen, strict=True)
+            ]
+        )
         self.usual_ = _usual(days, levels)
         seasoned = history_days >= SEASONED_DAYS
         self.days_, self.levels_ = days[seasoned], levels[seasoned]
@@ -114,70 +119,21 @@ class Level:
         return float(np.interp(then, days, levels)) - usual
 
 
+def own_share(days: Vector, knot: float) -> float:
+    """Return which share of a window of so many days each of these snapshots has for itself."""
+    return min(float(np.median(np.diff(days)) / knot), 1.0) if days.size > 1 else 1.0
+
+
+def _weights(parts: Vector, levels: Vector, share: float) -> Vector:
+    """Weigh both parts, of shape (s, 2), by ridge regression around the belief."""
+    squares = PATIENCE * np.eye(2) + share * parts.T @ parts
+    weights = np.linalg.solve(squares, PATIENCE * BELIEF + share * parts.T @ levels)
+    return np.clip(weights, 0.0, 1.0)
+
+
 def _usual(days: Vector, levels: Vector) -> float:
     """Return the exponentially weighted mean of levels, oldest first; 0 without any."""
     if levels.size == 0:
         return 0.0
     weights = 0.5 ** ((days[-1] - days) / HALF_LIFE_DAYS)
     return float(weights @ levels / weights.sum())
-
-
-class ShopLevel:
-    """The levels of every part of a forecast by every knot.
-
-    Attributes
-    ----------
-    levels_
-        Per part of `PARTS` a `Level` by each knot, until the longest that is known.
-    """
-
-    def __init__(self) -> None:
-        self.levels_: dict[str, list[Level]] = {part: [] for part in PARTS}
-        self._known: dict[tuple[str, float], Vector] = {}
-
-    def fit(self, past: Sequence[Snapshot], knots: Sequence[int]) -> Self:
-        """Learn from snapshots, oldest first."""
-        for place, days in enumerate(knots):
-            known = [snapshot for snapshot in past if snapshot.is_known(place)]
-            if not known:
-                break
-            told = np.array([(one.day, one.history_days, *one.level(place)) for one in known]).T
-            for part, levels in zip(PARTS, told[2:], strict=True):
-                self.levels_[part].append(Level().fit(told[0], told[1], levels, knot=days))
-        return self
-
-    def at(self, days: Vector, *, knots: int) -> dict[str, Vector]:
-        """Forecast by part the level by each of k knots, for rows by their snapshots' days, of shape (n,).
-
-        A knot whose level is not known yet has that of the last that is. Each has shape (k, n), or (k, 1)
-        where all rows are of one day.
-        """
-        if days.size and (days == days[0]).all():
-            return {part: self._on(part, float(days[0]), knots)[:, None] for part in PARTS}
-        return {part: self._of_many(part, days, knots) for part in PARTS}
-
-    def _of_many(self, part: str, days: Vector, knots: int) -> Vector:
-        asked, places = np.unique(days, return_inverse=True)
-        known = np.array([self._on(part, day, knots) for day in asked.tolist()])
-        return known.reshape(-1, knots).T[:, places]
-
-    def _on(self, part: str, day: float, knots: int) -> Vector:
-        level = self._known.get((part, day))
-        if level is None:
-            levels = [each.at(day) for each in self.levels_[part]] or [0.0]
-            level = np.array(levels + levels[-1:] * (knots - len(levels)))
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[part, day] = level
-        return level
-
-    def state(self) -> dict[str, Any]:
-        """Return what was learnt as plain data."""
-        return {part: [level.state() for level in levels] for part, levels in self.levels_.items()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> "ShopLevel":
-        """Take up what was learnt."""
-        shop = cls()
-        shop.levels_ = {part: [Level.restore(one) for one in levels] for part, levels in state.items()}
-        return shop

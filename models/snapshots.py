@@ -67,21 +67,23 @@ class Snapshot:
         """
         return self._levels[knot]
 
+    def total(self, knot: int) -> float:
+        """Return the `log_total` that came by a known knot."""
+        return log_total(self.described, self.value[knot])
+
     @cached_property
     def _levels(self) -> dict[int, tuple[float, float, float]]:
         return {knot: self._off(knot) for knot in range(len(self.orders)) if self.is_known(knot)}
 
     def _off(self, knot: int) -> tuple[float, float, float]:
         curve, orders = self.described.curve, self.orders[knot]
-        value, expected = np.maximum(self.value[knot], 0.0), _tamed(curve.value[knot])
         buyers, said = (orders > 0).sum() + 1.0, (1.0 - curve.no_order[knot]).sum() + 1.0
         per_buyer = (orders.sum() + 1.0) / buyers / ((curve.orders[knot].sum() + 1.0) / said)
-        price = float(self.described.order_value.mean())
-        worth = (value.sum() + price) / (expected.sum() + price) if price > 0 else 1.0
+        worth = self.total(knot) - log_total(self.described, curve.value[knot])
         return (
             _shift(log_odds(curve.no_order[knot]), float((orders == 0).mean())),
             float(np.log(per_buyer)),
-            float(np.log(worth)),
+            float(np.nan_to_num(worth)),
         )
 
 
@@ -122,6 +124,15 @@ def log_value(described: Described, knot: int) -> Vector:
     """
     least = np.where(described.order_value > 0, NEGLIGIBLE * described.order_value, 1.0)
     return np.asarray(np.log(np.maximum(described.curve.value[knot], least)))
+
+
+def log_total(described: Described, value: Vector) -> float:
+    """Return the log of the total of values, of shape (n,), and of one order more, so that it is never none.
+
+    NaN where orders are worth nothing so far.
+    """
+    price = float(described.order_value.mean())
+    return float(np.log(_tamed(np.maximum(value, 0.0)).sum() + price)) if price > 0 else float("nan")
 
 
 def _tamed(value: Vector) -> Vector:

@@ -14,11 +14,11 @@ from models.blend import Blend, Outcome, outcome
 from models.curve import Curve
 from models.estimator import CALENDAR, Columns, ForecastEstimator, columns_of
 from models.explanation import CHURN_RISK, EXPECTED_VALUE, PURCHASE_RHYTHM, Explanation, mean
-from models.level import ShopLevel
 from models.likelihood import Vector, log_odds
 from models.purchase_forecaster import Described, PurchaseForecaster
+from models.shop_level import PARTS, ShopLevel
 from models.skill import Skill
-from models.snapshots import PROCESS, SETTLED_DAYS, Snapshot, inputs, log_value, snapshots
+from models.snapshots import PROCESS, SETTLED_DAYS, Snapshot, inputs, log_total, log_value, snapshots
 from models.spread import ValueSpread
 
 TARGETS = {"no_order": CHURN_RISK, "value": EXPECTED_VALUE}
@@ -87,7 +87,6 @@ class TreeForecaster(ForecastEstimator):
         self.process_ = present.process
         scores = self._process_scores(present.described)
         self.usual_ = {output: mean(scores[target][-1]) for target, output in TARGETS.items()}
-        self.level_ = ShopLevel().fit(past, self.knots)
         names = list(inputs(present.columns, present.described, knot=0))
         origins = self._origins(past, present.day)
         days = [*(origin.day for origin in origins), present.day]
@@ -99,6 +98,7 @@ class TreeForecaster(ForecastEstimator):
             if trees.rows_ and (knot := self._longest(origin, present.day)) is not None
         ]
         self._weigh(seen)
+        self.level_ = ShopLevel().fit(past, self.knots, said=self._said(present))
         self.taught_ = Taught(tuple(past), tuple(seen))
         return self
 
@@ -233,6 +233,13 @@ class TreeForecaster(ForecastEstimator):
     def _taught(self, names: Sequence[str], past: Sequence[Snapshot], day: float) -> Behaviour:
         capacity = Capacity(self.rounds, self.leaves, self.learning_rate, self.seed)
         return Behaviour(names, horizon=self._horizon).fit(past, self.knots, capacity, day=day)
+
+    def _said(self, present: Snapshot) -> Vector:
+        """Return by knot the log of the total value expected at present on no level, of shape (k,)."""
+        behaviour = self.behaviour_.margins(present.columns, present.described)
+        curve = self.blend_.curve(present.described, behaviour, dict.fromkeys(PARTS, np.zeros((1, 1))))
+        totals = [log_total(present.described, value) for value in curve.value]
+        return np.nan_to_num(totals)  # where orders are worth nothing so far, no level matters
 
     def _weigh(self, seen: "Sequence[Seen]") -> None:
         """Learn the weights from what was seen at the origins, and then how far values lay from them."""

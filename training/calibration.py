@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.special import expit
 
 from models.blend import Blend
-from models.level import PARTS, ShopLevel
 from models.likelihood import Vector, log_odds
+from models.shop_level import ShopLevel
 from models.tree_forecaster import TreeForecaster
 from training import metrics
 
@@ -109,7 +109,7 @@ def uncalibrated(fitted: TreeForecaster) -> TreeForecaster:
     """Return a forecaster as it would be without its calibration: process and trees just added up."""
     state = fitted.state() | {
         "weights": {target: UNIT_WEIGHTS.tolist() for target in Blend().weights_},
-        "level": ShopLevel.restore({part: [] for part in PARTS}).state(),
+        "level": ShopLevel().state(),
     }
     return TreeForecaster(**fitted.get_params()).restore(state)
 

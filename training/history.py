@@ -27,7 +27,7 @@ STEP_DAYS = 30
 MOST_SNAPSHOTS = 26
 """Two years and two months: the season of every snapshot of the last year is known."""
 MOST_CUSTOMERS = 50_000
-"""Customers beyond which a draw judges a model, and fits a process, as well as everybody."""
+"""Customers beyond which a draw judges a model as well as everybody."""
 MOST_CELLS = 10_000_000
 """Rows times features of all snapshots of a fit; beyond it customers are drawn by a hash."""
 PLACES = 1_000_000
@@ -147,15 +147,15 @@ class History:
         Parameters
         ----------
         share
-            Of the customers in the snapshots before.
+            Of the customers, the same ones in every snapshot, so that totals can be compared.
 
         Returns
         -------
         The feature rows, oldest snapshot first, and their labels, NaN where they are not known at `as_of`.
         """
-        drawn = dict.fromkeys(reversed(self.cutoffs(as_of)), share) | {as_of: self.crowd(as_of)}
-        rows = [self.snapshot(cutoff, share=part) for cutoff, part in drawn.items()]
-        labels = [self.labels(cutoff, known_by=as_of, share=part) for cutoff, part in drawn.items()]
+        cutoffs = [*reversed(self.cutoffs(as_of)), as_of]
+        rows = [self.snapshot(cutoff, share=share) for cutoff in cutoffs]
+        labels = [self.labels(cutoff, known_by=as_of, share=share) for cutoff in cutoffs]
         return pd.concat(rows, ignore_index=True), pd.concat(labels, ignore_index=True)
 
     def customers(self, as_of: datetime) -> int:

@@ -108,7 +108,7 @@ def test_a_missing_file_is_named(folder: Path, name: str, message: str) -> None:
         Bundle.read(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 3, "files": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 4, "files": 3}'])
 def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_text(text)
     with pytest.raises(InputError, match="is no bundle"):
@@ -116,7 +116,7 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
 
 
 def test_another_format_is_refused(folder: Path) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text()) | {"format_version": 4}
+    manifest = json.loads((folder / MANIFEST).read_text()) | {"format_version": 5}
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="has format_version 4, and this version reads 3"):
+    with pytest.raises(InputError, match="has format_version 5, and this version reads 4"):
         Bundle.read(folder)

@@ -153,3 +153,11 @@ def test_a_draw_has_the_rows_of_everybody(history_of: Callable[..., History]) ->
     drawn = history.snapshot(MARCH, share=0.3)
     assert 0 < len(drawn) < len(history.snapshot(MARCH, share=0.45)) < 40
     pd.testing.assert_frame_equal(drawn, history.snapshot(MARCH).loc[drawn.index], check_exact=True)
+
+
+def test_a_lesson_holds_the_same_customers_at_present_as_before(history_of: Callable[..., History]) -> None:
+    history = history_of([line(f"o{number}", "2024-01-01", number) for number in range(40)])
+    frame, _ = history.lesson(MAY_30, share=0.3)
+    drawn = frame.groupby("as_of_day").size()
+    assert 0 < drawn.iloc[0] < 40
+    assert (drawn == drawn.iloc[0]).all()
