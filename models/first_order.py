@@ -6,6 +6,7 @@ from typing import Any, Self
 import lightgbm as lgb
 import numpy as np
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
 from models.blend import Outcome, weigh_odds
 from models.boosting import tree_settings
@@ -15,12 +16,14 @@ from models.likelihood import Vector
 ENOUGH = 50
 """First orders from which on they teach."""
 ROUNDS, LEAVES, LEARNING_RATE, FEATURE_SHARE = 60, 6, 0.06, 0.5
+GUESS = 0.5
+"""The area under the curve of who knows nothing."""
 DATED = ("_days_since", "joined_days")
 """How features end that tell since when somebody is known."""
 
 
 class FirstOrder:
-    """Boosted trees on what is known of prospects, calibrated on the snapshots after those that taught.
+    """Boosted trees on what is known of prospects, calibrated on the last snapshot, by trees that had not seen it.
 
     Who is known by nothing with a date is left out: a table of customers tells of many only because they
     bought later.
@@ -31,17 +34,21 @@ class FirstOrder:
         The trees and their inputs.
     calibration_
         Shift and slope of their log-odds.
+    auc_
+        How often a prospect of the last snapshot who bought had the higher chance than one who did not, by
+        trees that had not seen it; null where they could not be taught.
     """
 
     names_: list[str]
     booster_: lgb.Booster
     calibration_: tuple[float, float]
+    auc_: float | None
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed
 
     def fit(self, columns: Columns, came: Vector, *, horizon_days: int) -> Self | None:
-        """Learn from prospects at past snapshots; null where too few of them made a first order.
+        """Learn from prospects at past snapshots; null where too few first orders tell who makes them.
 
         Parameters
         ----------
@@ -56,11 +63,13 @@ class FirstOrder:
         if not self._is_enough(came[known]):
             return None
         matrix = np.column_stack([columns[name] for name in self.names_])
-        self.calibration_ = (0.0, 1.0)
-        taught = known & (day + horizon_days <= day.max())
-        if self._is_enough(came[taught]):
-            later = known & (day > day.max() - horizon_days)
+        self.calibration_, self.auc_ = (0.0, 1.0), None
+        taught, later = known & (day + horizon_days <= day.max()), known & (day == day.max())
+        if self._is_enough(came[taught]) and np.ptp(came[later]) > 0:
             said = _margin(self._taught(matrix[taught], came[taught]), matrix[later])
+            self.auc_ = float(roc_auc_score(came[later], said))
+            if self.auc_ <= GUESS:
+                return None
             nothing, trust = np.zeros(said.size), np.ones(said.size)
             shift, slope, _ = weigh_odds([Outcome(said, nothing, nothing, came[later], trust)])
             self.calibration_ = (float(shift), float(slope))
@@ -79,6 +88,7 @@ class FirstOrder:
         return {
             "names": self.names_,
             "calibration": list(self.calibration_),
+            "auc": self.auc_,
             "booster": self.booster_.model_to_string(),
         }
 
@@ -87,6 +97,7 @@ class FirstOrder:
         """Take up what was learnt."""
         first = cls()
         first.names_, first.calibration_ = list(state["names"]), tuple(state["calibration"])
+        first.auc_ = state["auc"]
         first.booster_ = lgb.Booster(model_str=state["booster"])
         return first
 

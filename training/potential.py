@@ -94,7 +94,10 @@ class PotentialOutcome:
         return {"potential": {"serves": serves, "measures": measures, "remark": self._remark(serves)}}
 
     def _remark(self, serves: str) -> str:
-        prospects = "no score for prospects" if self.potential.first_order_ is None else "prospects as well"
+        first = self.potential.first_order_
+        prospects = "no score for prospects" if first is None else "prospects as well"
+        if first is not None and first.auc_ is not None:
+            prospects += f" (AUC {amount(first.auc_)} at the last snapshot)"
         if self.evaluation is None:
             return f"{serves}, not judged; {prospects}"
         told = [

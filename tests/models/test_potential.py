@@ -148,6 +148,8 @@ def test_the_chance_of_a_first_order_is_calibrated() -> None:
     columns, came = prospects()
     first = FirstOrder().fit(columns, came, horizon_days=60)
     assert first is not None
+    assert first.auc_ is not None
+    assert 0.6 < first.auc_ < 0.8
     new, _ = prospects(each=2000, seed=1)
     chance, known = first.chance(new), new["visit_30d"] > 0
     assert np.isnan(chance[~known]).all()
@@ -161,6 +163,14 @@ def test_few_first_orders_teach_nothing() -> None:
     few = came * (np.cumsum(came) <= 49)
     assert FirstOrder().fit(columns, few, horizon_days=60) is None
     assert FirstOrder().fit(columns, came * 0, horizon_days=60) is None
+
+
+def test_first_orders_that_nothing_tells_of_teach_nothing() -> None:
+    columns, came = prospects()
+    shuffled = np.random.default_rng(3).permutation(came)
+    first = FirstOrder().fit(columns, shuffled, horizon_days=60)
+    if first is not None:
+        assert first.chance(columns)[columns["visit_30d"] > 0].std() < 0.03
 
 
 def test_everybody_is_scored_in_their_places(
