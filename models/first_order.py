@@ -23,7 +23,7 @@ DATED = ("_days_since", "joined_days")
 
 
 class FirstOrder:
-    """Boosted trees on what is known of prospects, calibrated on the last snapshot, by trees that had not seen it.
+    """Boosted trees on what is known of prospects, calibrated on a snapshot that trees had not seen.
 
     Who is known by nothing with a date is left out: a table of customers tells of many only because they
     bought later.
