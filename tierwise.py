@@ -157,7 +157,7 @@ def backtest(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) ->
 
 
 @app.command()
-def score(
+def score(  # noqa: PLR0913, PLR0917 - an option each
     c: File = HERE,
     overrides: Overrides = None,
     as_of: AsOf = None,

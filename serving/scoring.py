@@ -26,6 +26,7 @@ from serving.contracts import contract_scores
 from serving.curves_file import write_curves
 from serving.feature_rows import numbers
 from serving.labelled import labelled_scores
+from serving.lost_file import write_lost
 from serving.purchases import purchase_scores
 from serving.run_identity import run_id
 from serving.scores_file import write_scores
@@ -64,6 +65,7 @@ class ScoringJob:
         as_of: datetime,
         out: Path | None = None,
         curves: Path | None = None,
+        lost: Path | None = None,
         allow_stale: bool = False,
     ) -> Run:
         """Score everybody known at `as_of`, publish the run, and write it to a Parquet file if asked.
@@ -74,6 +76,8 @@ class ScoringJob:
         ----------
         curves
             A second Parquet file, for the forecasts by other days than the horizon.
+        lost
+            A third, for the customers who left.
 
         Raises
         ------
@@ -84,9 +88,10 @@ class ScoringJob:
             The days before `as_of` are improbably thin.
         """
         self._check_bundle()
-        if curves is not None and self._is_labelled:
+        if self._is_labelled and (curves or lost):
             raise InputError(
-                "--curves asks for forecasts by days, and a labelled table knows no days; leave it out"
+                f"{'--curves' if curves else '--lost'} asks for what happens by days, and a labelled table "
+                "knows no days; leave it out"
             )
         project = self.configuration.project
         with workplace(project.workspace) as connection:
@@ -97,12 +102,14 @@ class ScoringJob:
             run = self._named(quality, as_of)
             published = self.store.published(run.run_id)
             cutoff = Cutoff.at(as_of, project.time_zone)
-            if published is None or curves is not None:
+            if published is None or curves or lost:
                 self._make_features(connection, cutoff)
             if published is None:
                 run = self._publish(connection, run, cutoff)
             if curves is not None:
                 write_curves(self.bundle, _feature_rows(connection), curves)
+            if lost is not None:
+                write_lost(connection, self.store, run, self.bundle, lost)
         run = published or run
         if out is not None:
             write_scores(self.store, run, out, language=self._settings.language)

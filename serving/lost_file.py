@@ -1,0 +1,45 @@
+"""The third output: the customers who left, whom to win back first, as Parquet."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.instants import Cutoff
+from models.bundle import Bundle
+from models.lost import lost_table
+from serving.store import Run, Store
+
+EVERYBODY = "(SELECT * FROM features JOIN scored USING (customer_id))"
+
+
+def write_lost(
+    connection: duckdb.DuckDBPyConnection, store: Store, run: Run, bundle: Bundle, file: Path
+) -> None:
+    """Write those who left by a published run; columns as of `models.lost.lost_sql`.
+
+    The file appears whole or not at all.
+
+    Parameters
+    ----------
+    connection
+        With the table ``features`` of everybody in the run.
+    """
+    training, facts = bundle.training, store.facts(run.run_id) or {}
+    scored = pa.Table.from_batches(store.scores(run.run_id))
+    connection.register("scored", scored)
+    table = lost_table(
+        connection,
+        EVERYBODY,
+        cutoff=Cutoff.at(run.as_of, training["time_zone"]),
+        clv_days=training["clv_days"],
+        lapsing_days=facts["placement"]["rhythm"]["lapsing_days"],
+    )
+    connection.unregister("scored")
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        pq.write_table(table, unfinished)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
