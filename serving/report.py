@@ -1,5 +1,6 @@
 """What was published of where customers stand, as plain values: a report is made of them."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,9 @@ def on_record(store: Store) -> dict[str, Any]:
     Returns
     -------
     ``run_id``, ``as_of``, ``model_version``, ``placement`` (the rules of the run; null for one that placed
-    nobody), ``scores`` and ``periods`` (frames with the columns of the store), and ``runs``.
+    nobody), ``scores`` and ``periods`` (frames with the columns of the store), ``runs``; and, of the latest
+    run whose horizon is over and whose scores are kept, ``judged_as_of``, and ``judged``, the churn risk by
+    customer_id.
 
     Raises
     ------
@@ -27,6 +30,8 @@ def on_record(store: Store) -> dict[str, Any]:
     run = store.latest()
     if run is None:
         raise InputError("no run is published yet; a report needs one: tierwise score")
+    runs = _runs(store, run)
+    judged_as_of, judged = _judged(store, runs)
     return {
         "run_id": run.run_id,
         "as_of": run.as_of,
@@ -34,7 +39,9 @@ def on_record(store: Store) -> dict[str, Any]:
         "placement": (store.facts(run.run_id) or {}).get("placement"),
         "scores": pa.Table.from_batches(store.scores(run.run_id)).to_pandas(),
         "periods": pd.concat([store.periods(kind=kind).to_pandas() for kind in KINDS], ignore_index=True),
-        "runs": [each.as_of for each in _runs(store, run)],
+        "runs": [each.as_of for each in runs],
+        "judged_as_of": judged_as_of,
+        "judged": judged,
     }
 
 
@@ -44,3 +51,14 @@ def _runs(store: Store, latest: Run) -> list[Run]:
     while (before := store.latest(before=runs[-1].as_of)) is not None:
         runs.append(before)
     return runs[::-1]
+
+
+def _judged(store: Store, runs: list[Run]) -> tuple[datetime | None, "pd.Series[float] | None"]:
+    """Read the churn risk of the latest run whose horizon is over at the last of them."""
+    end = runs[-1].as_of
+    over = [run for run in runs if run.as_of + timedelta(days=run.horizon_days) <= end]
+    try:
+        scores = pa.Table.from_batches(store.scores(over[-1].run_id)).select(["customer_id", "churn_risk"])
+    except (IndexError, LookupError):
+        return None, None
+    return over[-1].as_of, scores.to_pandas().set_index("customer_id")["churn_risk"]

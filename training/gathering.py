@@ -20,7 +20,7 @@ from features.tier_settings import TierSettings
 from models.bundle import Bundle
 from models.lost import lost_table
 from models.placement import Placement
-from training.fairness import attributes_at, tier_rates
+from training.fairness import attributes_at, calibration_by_group, tier_rates
 from training.funnel import retention, stage_rates
 from training.grading import Grading
 from training.holdout import Progress
@@ -57,6 +57,9 @@ class Record:
         Of tiers and stages, of all runs, as in `training.moves.standing_at`.
     runs
         The `as_of` of every run.
+    judged_as_of, judged
+        Of the latest run whose horizon was over at `as_of` and whose scores are kept: its `as_of`, and the
+        churn risk by customer_id; null without one.
     """
 
     run_id: str
@@ -66,6 +69,8 @@ class Record:
     scores: pd.DataFrame
     periods: pd.DataFrame
     runs: Sequence[datetime]
+    judged_as_of: datetime | None = None
+    judged: "pd.Series[float] | None" = None
 
     def moves(self) -> Moves | None:
         """Count who moved between the tiers since an earlier run; null without one."""
@@ -146,7 +151,11 @@ class Gathering:
             return {}
         placement = Placement.from_json(self.record.placement)
         tiers = placement.policy.names
-        parts: dict[str, Any] = {"tier_names": tiers, **self._fair(tiers)}
+        attributes = self._attributes()
+        parts: dict[str, Any] = {"tier_names": tiers}
+        if attributes is not None:
+            now = self.record.scores.set_index("customer_id")["value_tier"].dropna()
+            parts["fairness"] = tier_rates(now, attributes, best=tiers[0], worst=tiers[-1])
         if placement.setting == "labelled":
             return parts
         steps = self.bundle.steps("duckdb")
@@ -166,6 +175,10 @@ class Gathering:
             self.connection, self._plan, self.record.periods, self.record.runs, tiers, self._time_zone
         )
         parts["effect"] = grading.comparison(known_by=self.record.as_of)
+        run, risk = self.record.judged_as_of, self.record.judged
+        if attributes is not None and run is not None and risk is not None:
+            churned = grading.churned(run, known_by=self.record.as_of)
+            parts["calibration"] = calibration_by_group(risk, churned, attributes)
         return parts
 
     def _lost(self, features: str, lapsing_days: float) -> pd.DataFrame:
@@ -182,14 +195,10 @@ class Gathering:
         self.connection.unregister("scored")
         return pd.DataFrame(told.to_pandas())
 
-    def _fair(self, tiers: Sequence[str]) -> dict[str, pd.DataFrame]:
-        """Compare the groups that the configuration names; nothing where it names none."""
+    def _attributes(self) -> pd.DataFrame | None:
+        """Read what groups are compared by; null where the configuration names nothing."""
         names = self.configuration.section("tiers", TierSettings).fairness.attributes
-        if not names:
-            return {}
-        now = self.record.scores.set_index("customer_id")["value_tier"].dropna()
-        attributes = attributes_at(self.connection, names, cutoff=self._cutoff)
-        return {"fairness": tier_rates(now, attributes, best=tiers[0], worst=tiers[-1])}
+        return attributes_at(self.connection, names, cutoff=self._cutoff) if names else None
 
     @property
     def _plan(self) -> FeaturePlan:

@@ -147,6 +147,7 @@ def _matrix(cells: pd.DataFrame, form: str, words: Words) -> str:
 
 
 def _foremost(reasons: object, language: str) -> str:
-    """Put the first reason of a churn risk into words; empty without one."""
+    """Put the first reason that raises a churn risk into words; empty without one."""
     known = told(reasons, language) if isinstance(reasons, str) else []
-    return next((str(reason["text"]) for reason in known if reason["target"] == "churn_risk"), "")
+    of_risk = (one for one in known if one["target"] == "churn_risk" and one["effect"] > 0)
+    return next((str(reason["text"]) for reason in of_risk), "")

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from models.likelihood import Vector
 from training.fairness import FOUR_FIFTHS
@@ -139,7 +139,9 @@ def risk_and_value(
     ax.set(title=words("saving.plot"), xlabel=words("saving.risk"), xlim=(-0.03, 1.03))
     ax.set_ylabel(words("saving.value", currency=currency))
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     ax.yaxis.set_major_formatter(FuncFormatter(thousands))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     return finish(ax, legend="best")
 
 
