@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from features.quality import DataQuality
-from training.report_words import Words
 from training.saving import worth_saving
 
 
@@ -103,10 +102,10 @@ class Report:
     facts: Mapping[str, Any] | None = None
     measures: pd.DataFrame | None = None
 
-    @cached_property
-    def words(self) -> Words:
-        """The words of its language."""
-        return Words(self.language)
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the model tells a label, and knows no days and no value."""
+        return self.facts is not None and self.facts.get("setting") == "labelled"
 
     @cached_property
     def saving(self) -> pd.DataFrame | None:

@@ -25,6 +25,7 @@ MEASURES: dict[str, Callable[[float], str]] = {
 RUNS = {"value": "as_of", "run_before": "run_before_as_of", "year_before": "year_before_as_of"}
 """The runs that are compared, and the columns of their times."""
 LIMITS = ("limit_horizon", "limit_shift", "limit_cause", "limit_service")
+"""Of a model; the first is none of a labelled one."""
 
 
 def effect(report: Report, words: Words) -> str | None:
@@ -97,7 +98,8 @@ def model(report: Report, words: Words) -> str | None:
     else:
         judged = table(*measured(report.measures), own=str(facts.get("model")))
     limits = [
-        words(f"model.{limit}", horizon_days=report.horizon_days, as_of=day(report.as_of)) for limit in LIMITS
+        words(f"model.{limit}", horizon_days=report.horizon_days, as_of=day(report.as_of))
+        for limit in LIMITS[report.is_labelled :]
     ]
     return "".join(
         (card, heading(words("model.measures")), judged, heading(words("model.limits")), listed(limits))

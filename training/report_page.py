@@ -28,7 +28,7 @@ def page(report: Report) -> str:
     words = Words(report.language)
     title = words("page.title", project=report.project, as_of=day(report.as_of))
     run = words(
-        "page.run",
+        "page.labelled" if report.is_labelled else "page.run",
         run_id=report.run_id,
         model_version=report.model_version,
         horizon_days=report.horizon_days,

@@ -27,9 +27,14 @@ def tiers(report: Report, words: Words) -> str | None:
     )
     names = dict.fromkeys([*report.tier_names, *totals.index])
     totals = totals.reindex(list(names), fill_value=0).reset_index(names="value_tier")
-    shown = totals.assign(value_per_customer=totals["expected_value"] / totals["customers"])
-    for place, column in ((2, "customers"), (4, "expected_value")):
-        shown.insert(place, f"share_of_{column}", totals[column] / totals[column].sum())
+    shown = totals[["value_tier", "customers"]].copy()
+    shown["share_of_customers"] = totals["customers"] / totals["customers"].sum()
+    if report.customers["expected_value"].isna().all():
+        totals = totals.drop(columns="expected_value")
+    else:
+        shown["expected_value"] = totals["expected_value"]
+        shown["share_of_expected_value"] = totals["expected_value"] / totals["expected_value"].sum()
+        shown["value_per_customer"] = totals["expected_value"] / totals["customers"]
     return beside(
         plot(
             "tier_shares",

@@ -33,18 +33,17 @@ def tier_shares(tiers: pd.DataFrame, *, words: Words = ENGLISH, ax: Axes | None 
     Parameters
     ----------
     tiers
-        One row per tier, the best first: ``value_tier``, ``customers``, ``expected_value`` (its total).
+        One row per tier, the best first: ``value_tier``, ``customers``, and where it is forecast
+        ``expected_value`` (its total).
     words
         In which language.
     """
     ax = begin(ax)
-    shares = tiers[["customers", "expected_value"]]
+    shares = tiers.drop(columns="value_tier")
     shares = (shares / shares.sum().replace(0, np.nan)).fillna(0)
     rows = np.arange(len(tiers))
-    for column, offset, colour, hatch in (
-        ("customers", 0.0, BLUE, ""),
-        ("expected_value", 0.3, VERMILION, "///"),
-    ):
+    looks = ((0.0, BLUE, ""), (0.3, VERMILION, "///"))
+    for column, (offset, colour, hatch) in zip(shares.columns, looks, strict=False):
         label = words(f"columns.share_of_{column}")
         share = shares[column]
         bars = ax.barh(rows + offset, share, 0.27, color=colour, hatch=hatch, edgecolor="white", label=label)

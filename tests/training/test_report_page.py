@@ -222,6 +222,15 @@ def test_tiers_stand_in_their_order_with_their_shares(english: str) -> None:
     ]
 
 
+def test_a_labelled_table_tells_neither_days_nor_value() -> None:
+    scores = customers().assign(expected_value=np.nan)
+    text = page(report(customers=scores, facts={"model": "blend", "setting": "labelled"}))
+    assert "Run june of model version 3, as of 2024-06-01 00:00 UTC." in text
+    assert rows(text, "tiers")[0] == ["tier", "customers", "share of customers"]
+    assert "share of expected value" not in text
+    assert "Forecasts reach" not in text
+
+
 def test_moves_stand_best_tier_first_with_who_is_new_and_gone(english: str) -> None:
     # counted by the alphabet: Key, low, 重要客户, and (new) or (gone)
     assert rows(english, "moves")[:5] == [

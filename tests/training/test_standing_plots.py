@@ -79,6 +79,11 @@ def test_tiers_without_any_value_have_bars_of_customers_alone() -> None:
     assert [bar.get_width() for bar in ax.containers[1]] == [0, 0]
 
 
+def test_without_a_forecast_of_value_there_are_customers_alone() -> None:
+    ax = standing_plots.tier_shares(TIERS.drop(columns="expected_value"))
+    assert len(ax.containers) == 1
+
+
 def test_a_stream_is_as_thick_as_the_customers_in_it_and_its_colour_tells_its_direction() -> None:
     ax = standing_plots.movement(MOVES)
     streams = [patch for patch in ax.patches if isinstance(patch, PathPatch)]
