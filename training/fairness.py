@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -13,6 +12,7 @@ from features.contract import CUSTOMERS
 from features.instants import Cutoff
 from features.parsing import identifier
 from features.protected import check_attributes
+from models.likelihood import Vector
 from training.intervals import log_ratio, wilson
 
 FEWEST = 200
@@ -112,10 +112,9 @@ def calibration_by_group(churn_risk: pd.Series, churned: pd.Series, attributes: 
     ``high`` (Wilson 1927), and ``alert``: of a group of at least 200, the prediction lies outside of it.
     """
     seen = pd.DataFrame({"predicted": churn_risk, "churned": churned}).dropna()
-    means = {"customers": _count, "predicted": _mean_predicted, "churned": _mean_true}
     tables = []
     for name, groups in _groups(attributes, seen.index) if len(seen) else []:
-        rows = _by_group(means, seen["churned"], seen["predicted"], groups)
+        rows = _by_group(seen["churned"], seen["predicted"], groups).rename(columns={"true": "churned"})
         low, high = wilson(rows["churned"].to_numpy(), rows["customers"].to_numpy())
         outside = (rows["predicted"] < low) | (rows["predicted"] > high)
         alert = outside & (rows["customers"] >= FEWEST)
@@ -126,7 +125,8 @@ def calibration_by_group(churn_risk: pd.Series, churned: pd.Series, attributes: 
 
 def _compared(in_tier: pd.Series, groups: pd.Series, *, is_good: bool) -> pd.DataFrame:
     """Compare the rate of a tier in each group with that in the group treated best."""
-    rows = _by_group({"customers": _count, "rate": _mean_true}, in_tier, in_tier, groups)
+    in_tier = in_tier.astype(float)
+    rows = _by_group(in_tier, in_tier, groups).drop(columns="predicted").rename(columns={"true": "rate"})
     customers, rates = rows["customers"].to_numpy(), rows["rate"].to_numpy()
     hits = np.rint(rates * customers)
     low, high = wilson(rates, customers)
@@ -148,12 +148,21 @@ def _compared(in_tier: pd.Series, groups: pd.Series, *, is_good: bool) -> pd.Dat
     )
 
 
-def _by_group(
-    metrics: dict[str, Any], true: pd.Series, predicted: pd.Series, groups: pd.Series
-) -> pd.DataFrame:
-    """Return the metrics of every group, largest first, with ``group`` as a column."""
+def _by_group(true: pd.Series, predicted: pd.Series, groups: pd.Series) -> pd.DataFrame:
+    """Return of every group, largest first, the ``customers`` and the means ``true`` and ``predicted``.
+
+    Equal customers are one row with a weight: a frame of metrics takes a minute for a million rows.
+    """
+    cells = (
+        predicted.groupby([groups.rename("group"), true.rename("true")]).agg(["size", "mean"]).reset_index()
+    )
+    metrics = {"customers": _count, "true": _mean_true, "predicted": _mean_predicted}
     frame = MetricFrame(
-        metrics=metrics, y_true=true, y_pred=predicted, sensitive_features=groups.rename("group")
+        metrics=metrics,
+        y_true=cells["true"],
+        y_pred=cells["mean"],
+        sensitive_features=cells["group"],
+        sample_params={name: {"weight": cells["size"]} for name in metrics},
     )
     rows: pd.DataFrame = frame.by_group.astype(float).reset_index()
     rows = rows.sort_values(["customers", "group"], ascending=[False, True], ignore_index=True)
@@ -172,17 +181,17 @@ def _named(column: pd.Series) -> pd.Series:
         names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
         column = pd.cut(column, edges, labels=names, include_lowest=True).astype(object)
     elif pd.api.types.is_numeric_dtype(column):
-        column = column.map(lambda value: f"{value:g}", na_action="ignore").astype(object)
+        column = column.map({value: f"{value:g}" for value in column.dropna().unique()}).astype(object)
     return column.where(column.notna(), UNKNOWN).astype(str)
 
 
-def _count(true: pd.Series, _: pd.Series) -> int:
-    return len(true)
+def _count(_: Vector, __: Vector, *, weight: Vector) -> float:
+    return float(np.sum(weight))
 
 
-def _mean_true(true: pd.Series, _: pd.Series) -> float:
-    return float(np.mean(true))
+def _mean_true(true: Vector, _: Vector, *, weight: Vector) -> float:
+    return float(np.average(true, weights=weight))
 
 
-def _mean_predicted(_: pd.Series, predicted: pd.Series) -> float:
-    return float(np.mean(predicted))
+def _mean_predicted(_: Vector, predicted: Vector, *, weight: Vector) -> float:
+    return float(np.average(predicted, weights=weight))
