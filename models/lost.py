@@ -51,10 +51,7 @@ BEHAVIOUR = (
     Evidence("product", 1, ("refund_share",), "refund_share >= 0.2"),
     Evidence("product", 1, ("refund_days_since", "recency_days"), "refund_days_since <= recency_days"),
 )
-TAKEN = (
-    *("recency_days", "orders_all", "historic_value", "churn_risk", "return_days", "gap_last_ratio"),
-    "contract_runs",
-)
+TAKEN = (*("recency_days", "orders_all", "historic_value", "churn_risk", "gap_last_ratio", "contract_runs"),)
 """The columns that are taken as they are."""
 _TOLD = """
 weighed AS (
@@ -149,21 +146,29 @@ def _gone(known: set[str], relation: str, lapsing_days: float) -> str:
     columns = [
         *(f"{_or_null(name, known)} AS {name}" for name in TAKEN),
         f"{_or_null(seen_days, known)} AS seen_days",
+        f"{_back_since(known, lapsing_days)} AS return_days",
         *(f"{_behaved(reason, known)} AS {reason}" for reason in TOPICS),
         _latest(_signs_of_life(known), lapsing_days),
     ]
     tells_discount = "discounted_lines_share" in known
     usual = f"(SELECT avg(discounted_lines_share) FROM {relation})" if tells_discount else "NULL"
-    came_back = f"return_days <= {SIGN_DAYS}" if "return_days" in known else "FALSE"
     return (
         f"SELECT customer_id, lifecycle_stage, {', '.join(columns)} "
         f"FROM (SELECT *, {usual} AS usual_discounted_share FROM {relation}) "
-        f"WHERE lifecycle_stage = 'lost' OR (lifecycle_stage = 'won_back' AND {came_back})"
+        "WHERE lifecycle_stage = 'lost' "
+        f"OR (lifecycle_stage = 'won_back' AND {_back_since(known, lapsing_days)} <= {SIGN_DAYS})"
     )
 
 
 def _or_null(name: str, known: set[str]) -> str:
     return identifier(name) if name in known else "NULL::DOUBLE"
+
+
+def _back_since(known: set[str], lapsing_days: float) -> str:
+    """Tell the days since the order that ended a long silence, as the profile or the last gap says."""
+    if "return_days" in known or not known.issuperset({"gap_last_days", "recency_days"}):
+        return _or_null("return_days", known)
+    return f"CASE WHEN gap_last_days > {lapsing_days} THEN recency_days END"
 
 
 def _behaved(reason: str, known: set[str]) -> str:

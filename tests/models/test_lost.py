@@ -168,6 +168,12 @@ def test_who_came_back_this_month_is_told_without_a_rank(lost: Any) -> None:
     assert rows[1]["sign_of_life_days"] == 20
 
 
+def test_without_a_profile_the_last_gap_tells_who_came_back(lost: Any) -> None:
+    back = {"lifecycle_stage": "won_back", "recency_days": 3.0}
+    rows = lost(back | {"gap_last_days": 300.0}, back | {"gap_last_days": 5.0})
+    assert [(row["customer_id"], row["sign_of_life_days"]) for row in rows] == [("a", 3)]
+
+
 def test_of_contracts_the_fees_are_at_stake_and_a_raise_is_evidence(lost: Any) -> None:
     left = {"contract_runs": 0.0, "contract_known_days": 730.0, "recency_days": None, "churn_risk": 1.0}
     rows = lost(
