@@ -103,8 +103,8 @@ class Grading:
         -------
         One row per tier and of ``customers`` and `MEASURES`: ``tier``, ``measure``, ``value``,
         ``run_before``, ``year_before`` (NaN where not known), and the `as_of` of each: ``as_of``,
-        ``run_before_as_of``, ``year_before_as_of`` (null where there was no such run, or its horizon
-        differs: a year before is one within 31 days of it).
+        ``run_before_as_of``, ``year_before_as_of`` (null where there was no such run; the one of a year
+        before is the nearest within 31 days of it).
         """
         compared = dict(zip(("value", "run_before", "year_before"), self._compared(known_by), strict=True))
         rows = pd.DataFrame(
@@ -172,11 +172,9 @@ class Grading:
         by_tier = came.groupby(tiers.reindex(came.index))
         measures = by_tier[[name for name in came if name != "churned"]].sum(min_count=1)
         measures["churn_rate"] = by_tier["churned"].mean()
-        return (
-            measures
-            if self.plan.reads_contracts
-            else measures.assign(repurchase_rate=1 - measures["churn_rate"])
-        )
+        if not self.plan.reads_contracts:
+            measures["repurchase_rate"] = 1 - measures["churn_rate"]
+        return measures
 
     def _came(self, known_by: datetime) -> pd.DataFrame:
         """Tell of everybody on the spine what came: revenue, the margin where known, and who churned."""
