@@ -27,6 +27,8 @@ TOPICS = {
 """By reason the topics of feedback about it; of equal evidence the first reason is named."""
 WORDS = {"near_complaint": 3, "near_low_score": 2, "near_word": 1, "complaint": 1}
 """What customers said about a matter: the strongest of it counts, by these points."""
+CLEARLY_MORE, FEWEST = 1.2, 200
+"""Evidence is trusted if it is so much as frequent among the lost as among others, of so many each."""
 OPEN = 2
 """Further points for a complaint that was never resolved."""
 
@@ -57,29 +59,42 @@ _TOLD = """
 weighed AS (
     SELECT *, greatest(service, price, product) AS most,
         service + price + product - most - least(service, price, product) AS next_most,
-        orders_all = 1 OR (orders_all >= 3 AND gap_last_ratio >= 1.5) AS faded,
-        CASE WHEN historic_value < 0 THEN 0 ELSE historic_value END
+        orders_all = 1 OR (orders_all >= 3 AND gap_last_ratio >= 1.5) AS faded
+    FROM (SELECT * REPLACE ({points}) FROM everybody LEFT JOIN said USING (customer_id))
+), explained AS (
+    SELECT *, CASE WHEN most = 0 THEN CASE WHEN faded THEN 'natural_end' ELSE 'unknown' END {reasons} END
+            AS likely_reason,
+        CASE WHEN most >= 4 AND most - next_most >= 2 THEN 'high'
+            WHEN most >= 2 AND most > next_most THEN 'medium' WHEN most > 0 THEN 'low'
+            WHEN faded THEN {of_natural_end} END AS confidence,
+        lifecycle_stage = 'lost' AS is_lost
+    FROM weighed
+), compared AS (
+    SELECT likely_reason, count(*) FILTER (is_lost) / any_value(lost) AS among_lost,
+        count(*) FILTER (NOT is_lost) / any_value(others) AS among_others
+    FROM explained, (SELECT count_if(is_lost) AS lost, count_if(NOT is_lost) AS others FROM explained)
+    WHERE confidence IN ('high', 'medium') AND lost >= {fewest} AND others >= {fewest}
+    GROUP BY likely_reason
+), gone AS (
+    SELECT *, CASE WHEN historic_value < 0 THEN 0 ELSE historic_value END
             * least(1, {clv_days} / greatest(seen_days - coalesce(recency_days, 0), 1)) AS value_at_stake,
-        CASE WHEN contract_runs IS NULL THEN 1 - churn_risk END AS win_back_chance
-    FROM (SELECT * REPLACE ({points}) FROM gone LEFT JOIN said USING (customer_id))
+        CASE WHEN contract_runs IS NULL THEN 1 - churn_risk END AS win_back_chance,
+        CASE WHEN confidence <> 'low' AND among_lost < {clearly} * among_others THEN 'low'
+            ELSE confidence END AS reason_confidence
+    FROM explained LEFT JOIN compared USING (likely_reason)
+    WHERE is_lost OR (lifecycle_stage = 'won_back' AND return_days <= {sign_days})
 )
 SELECT customer_id, lifecycle_stage,
     DATE '1970-01-01' + ({as_of_day} - recency_days)::INTEGER AS last_order_date,
     orders_all::BIGINT AS orders, historic_value, {complaints} AS complaints,
-    {open_complaints} AS open_complaints,
-    CASE WHEN most = 0 THEN CASE WHEN faded THEN 'natural_end' ELSE 'unknown' END {reasons} END
-        AS likely_reason,
-    CASE WHEN most >= 4 AND most - next_most >= 2 THEN 'high'
-        WHEN most >= 2 AND most > next_most THEN 'medium' WHEN most > 0 THEN 'low'
-        WHEN faded THEN {of_natural_end} END AS reason_confidence,
-    value_at_stake, win_back_chance,
-    CASE WHEN lifecycle_stage = 'lost' THEN row_number() OVER (
-        PARTITION BY lifecycle_stage ORDER BY value_at_stake * win_back_chance DESC NULLS LAST,
+    {open_complaints} AS open_complaints, likely_reason, reason_confidence, value_at_stake, win_back_chance,
+    CASE WHEN is_lost THEN row_number() OVER (
+        PARTITION BY is_lost ORDER BY value_at_stake * win_back_chance DESC NULLS LAST,
             value_at_stake DESC NULLS LAST, customer_id
     ) END AS win_back_priority,
-    CASE WHEN lifecycle_stage = 'lost' THEN sign_of_life ELSE 'order' END AS sign_of_life,
-    (CASE WHEN lifecycle_stage = 'lost' THEN life_days ELSE return_days END)::BIGINT AS sign_of_life_days
-FROM weighed ORDER BY win_back_priority NULLS LAST, customer_id
+    CASE WHEN is_lost THEN sign_of_life ELSE 'order' END AS sign_of_life,
+    (CASE WHEN is_lost THEN life_days ELSE return_days END)::BIGINT AS sign_of_life_days
+FROM gone ORDER BY win_back_priority NULLS LAST, customer_id
 """
 
 
@@ -117,7 +132,8 @@ def lost_table(
     `BEHAVIOUR`; without any, natural_end for who bought once or ever more seldom (three orders, the last
     gap half as long again as the mean), else unknown; ``reason_confidence``: high from 4 points, 2 ahead of
     the next reason, medium from 2 points, 1 ahead, else low; of a natural end medium where feedback is
-    recorded, else low; of unknown null; ``value_at_stake``: the value of as many days as `clv_days` while
+    recorded, else low; low as well where as much points to that reason among customers who stayed
+    (`CLEARLY_MORE`); of unknown null; ``value_at_stake``: the value of as many days as `clv_days` while
     the customer bought, at most all of it; ``win_back_chance``: 1 less churn_risk, null of contracts, whose
     forecast ends with them; ``win_back_priority``: the rank, from 1, by the product of both, then by value,
     null for who is back; ``sign_of_life``: the kind of the latest interaction or feedback that broke a
@@ -134,14 +150,17 @@ def lost_table(
         open_complaints="coalesce(open_complaints, 0)" if tells else "NULL::BIGINT",
         reasons=" ".join(f"WHEN {reason} = most THEN '{reason}'" for reason in TOPICS),
         of_natural_end="'medium'" if tells else "'low'",
+        fewest=FEWEST,
+        clearly=CLEARLY_MORE,
+        sign_days=SIGN_DAYS,
     )
     said = _said(cutoff) if tells else _NOTHING_SAID
-    gone = _gone(known, relation, lapsing_days)
-    return connection.sql(f"WITH gone AS ({gone}), said AS ({said}), {told}").to_arrow_table()
+    everybody = _everybody(known, relation, lapsing_days)
+    return connection.sql(f"WITH everybody AS ({everybody}), said AS ({said}), {told}").to_arrow_table()
 
 
-def _gone(known: set[str], relation: str, lapsing_days: float) -> str:
-    """Select who left, and the points of their behaviour by reason."""
+def _everybody(known: set[str], relation: str, lapsing_days: float) -> str:
+    """Select all who ever bought, and the points of their behaviour by reason."""
     seen_days = "contract_known_days" if "contract_known_days" in known else "tenure_days"
     columns = [
         *(f"{_or_null(name, known)} AS {name}" for name in TAKEN),
@@ -155,8 +174,7 @@ def _gone(known: set[str], relation: str, lapsing_days: float) -> str:
     return (
         f"SELECT customer_id, lifecycle_stage, {', '.join(columns)} "
         f"FROM (SELECT *, {usual} AS usual_discounted_share FROM {relation}) "
-        "WHERE lifecycle_stage = 'lost' "
-        f"OR (lifecycle_stage = 'won_back' AND {_back_since(known, lapsing_days)} <= {SIGN_DAYS})"
+        "WHERE lifecycle_stage <> 'prospect'"
     )
 
 
@@ -182,7 +200,7 @@ def _behaved(reason: str, known: set[str]) -> str:
 
 
 def _said(cutoff: Cutoff) -> str:
-    """Sum the known feedback of those who left: complaints, and by reason the points of what was said."""
+    """Sum the known feedback of customers: complaints, and by reason the points of what was said."""
     by_topic = " ".join(
         f"WHEN matter IN ({', '.join(map(literal, topics))}) THEN '{reason}'"
         for reason, topics in TOPICS.items()
@@ -208,7 +226,7 @@ FROM (SELECT *, CASE {points} ELSE 0 END AS points, CASE {by_topic} {otherwise} 
     FROM (SELECT customer_id, kind, score, {topic} AS matter, kind = {literal(COMPLAINT)} AS is_complaint,
             is_complaint AND NOT coalesce(resolved_at < {cutoff.micros}, FALSE) AS is_open,
             coalesce(day >= {cutoff.day} - recency_days - {NEAR_DAYS}, TRUE) AS is_near
-        FROM {FEEDBACK.name} JOIN gone USING (customer_id)
+        FROM {FEEDBACK.name} JOIN everybody USING (customer_id)
         WHERE occurred_at < {cutoff.micros} AND ingested_at <= {cutoff.micros}))
 GROUP BY customer_id"""
 

@@ -135,6 +135,23 @@ def test_who_says_nothing_where_others_speak_more_surely_came_to_a_natural_end(l
     assert (row["likely_reason"], row["reason_confidence"]) == ("natural_end", "medium")
 
 
+@pytest.mark.parametrize(("stayed_with_refunds", "confidence"), [(20, "medium"), (180, "low")])
+def test_evidence_that_others_stay_with_is_not_trusted(stayed_with_refunds: int, confidence: str) -> None:
+    """Of 200 lost 200 had refunds; of 200 who stay a tenth, or nine tenths: no fifth fewer."""
+    refunds = {"refund_share": 0.3, "refund_days_since": 190.0}
+    rows = [GONE | refunds for _ in range(200)]
+    stay = GONE | {"lifecycle_stage": "repeat"}
+    rows += [stay | (refunds if number < stayed_with_refunds else {}) for number in range(200)]
+    frame = pd.DataFrame([row | {"customer_id": f"c{number:03d}"} for number, row in enumerate(rows)])
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.execute("CREATE TABLE standing AS FROM frame")
+        told = lost_table(connection, "standing", cutoff=JUNE, clv_days=365, lapsing_days=60).to_pandas()
+    assert len(told) == 200
+    assert told["likely_reason"].unique().tolist() == ["product"]
+    assert told["reason_confidence"].unique().tolist() == [confidence]
+
+
 def test_complaints_are_counted_where_feedback_is_recorded(lost: Any) -> None:
     rows = lost({}, {}, said=[said("complaint"), said("complaint", **SOLVED), said("inquiry")])
     assert [(row["complaints"], row["open_complaints"]) for row in rows] == [(2, 1), (0, 0)]
