@@ -53,7 +53,7 @@ BEHAVIOUR = (
     Evidence("product", 1, ("refund_share",), "refund_share >= 0.2"),
     Evidence("product", 1, ("refund_days_since", "recency_days"), "refund_days_since <= recency_days"),
 )
-TAKEN = (*("recency_days", "orders_all", "historic_value", "churn_risk", "gap_last_ratio", "contract_runs"),)
+TAKEN = ("recency_days", "orders_all", "historic_value", "churn_risk", "gap_last_ratio", "contract_runs")
 """The columns that are taken as they are."""
 _TOLD = """
 weighed AS (
