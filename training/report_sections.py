@@ -5,7 +5,7 @@ import pandas as pd
 from models.wording import told
 from training import standing_plots
 from training.funnel import EVERYBODY
-from training.page import beside, heading, paragraph, plot, table
+from training.page import SIZE, beside, heading, paragraph, plot, table
 from training.report import Report
 from training.report_tables import between, frame_table
 from training.report_words import Words, percent
@@ -40,6 +40,7 @@ def tiers(report: Report, words: Words) -> str | None:
             "tier_shares",
             words("tiers.plot"),
             lambda ax: standing_plots.tier_shares(totals, words=words, ax=ax),
+            size=_tall(len(totals)),
         ),
         frame_table(shown, words),
     )
@@ -51,7 +52,10 @@ def moves(report: Report, words: Words) -> str | None:
         return None
     counts = report.moves.ordered(report.tier_names)
     drawn = plot(
-        "movement", words("moves.plot"), lambda ax: standing_plots.movement(counts, words=words, ax=ax)
+        "movement",
+        words("moves.plot"),
+        lambda ax: standing_plots.movement(counts, words=words, ax=ax),
+        size=_tall(max(counts.shape)),
     )
     tables = [_matrix(counts, "{:,.0f}", words)]
     if report.moves.expected is not None:
@@ -140,6 +144,11 @@ def lost(report: Report, words: Words) -> str | None:
     top = ranked.head(TOP)
     shown = top[[name for name in columns if top[name].notna().any()]]
     return heading(words("lost.top", count=len(top), all=f"{len(ranked):,}")) + frame_table(shown, words)
+
+
+def _tall(tiers: int) -> tuple[float, float]:
+    """Return the size of a plot with room for so many tiers."""
+    return SIZE[0], max(SIZE[1], 0.8 + 0.55 * tiers)
 
 
 def _matrix(cells: pd.DataFrame, form: str, words: Words) -> str:

@@ -5,6 +5,7 @@ they may be long, and in any script.
 """
 
 from collections.abc import Sequence
+from unicodedata import east_asian_width
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,8 @@ from training.report_words import Words
 ENGLISH = Words("en")
 GAP, NODE = 0.06, 0.05
 """Of a Sankey diagram: the space between two tiers, and the width of a tier."""
-LONGEST = 14
-"""Letters of a name that fit beside the streams."""
+ROOM, BESIDE_STREAMS = 50, 14
+"""Letters that fit on a line of a plot, and beside the streams of a Sankey diagram; a wide one takes two."""
 CELLS = 26
 """Across the plot of risk and value."""
 
@@ -49,7 +50,7 @@ def tier_shares(tiers: pd.DataFrame, *, words: Words = ENGLISH, ax: Axes | None 
         bars = ax.barh(rows + offset, share, 0.27, color=colour, hatch=hatch, edgecolor="white", label=label)
         ax.bar_label(bars, labels=[f"{each:.1%}" for each in share], padding=3, fontsize=9)
     for row, name in enumerate(tiers["value_tier"]):
-        ax.text(0, row - 0.22, words.name(name), va="bottom", fontsize=10)
+        ax.text(0, row - 0.22, _short(words.name(name), ROOM), va="bottom", fontsize=10)
     ax.set(
         title=words("tiers.plot"), ylim=(len(tiers) - 0.4, -0.75), xlim=(0, 1.12 * shares.to_numpy().max())
     )
@@ -214,7 +215,7 @@ def group_rates(rates: pd.DataFrame, *, words: Words = ENGLISH, ax: Axes | None 
         spread = [[max(rate - group["low"], 0)], [max(group["high"] - rate, 0)]]
         ax.errorbar(rate, row, xerr=spread, color=colour, marker="s" if group["alert"] else "o", capsize=3)
         name = f"{group['attribute']}: {words.name(group['group'])} ({group['customers']:,})"
-        ax.text(0, row - 0.2, name, va="bottom", fontsize=10)
+        ax.text(0, row - 0.2, _short(name, ROOM), va="bottom", fontsize=10)
     for _, of_one in rates.reset_index(drop=True).groupby("attribute", sort=False):
         favoured = of_one[of_one["group"] == of_one["favoured"]]
         if not favoured.empty:
@@ -231,8 +232,12 @@ def _stacked(sizes: Vector, gap: float) -> Vector:
     return np.concatenate([[0.0], np.cumsum(sizes + gap)[:-1]])
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+def _short(name: str, room: int) -> str:
+    """Cut a name where it would leave its place."""
+    ends = np.cumsum([2 if east_asian_width(letter) in "WF" else 1 for letter in name])
+    if not name or ends[-1] <= room:
+        return name
+    return f"{name[: int(np.sum(ends < room))]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _direction(before: int | None, after: int | None) -> str:
@@ -263,7 +268,7 @@ def _nodes(ax: Axes, names: Sequence[str], starts: Vector, sizes: Vector, *, sid
         ax.text(
             NODE * 1.4 if side == 0 else 1 - NODE * 1.4,
             start + size / 2,
-            f"{_short(name)}  {size:,.0f}",
+            f"{_short(name, BESIDE_STREAMS)}  {size:,.0f}",
             ha="left" if side == 0 else "right",
             va="center",
             fontsize=10,

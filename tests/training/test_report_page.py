@@ -140,6 +140,21 @@ def test_a_browser_shows_the_page_without_fetching_anything_and_its_layout_holds
     assert titles == [TABLE[language][name]["title"] for name in SECTIONS]
 
 
+@pytest.mark.parametrize("letter", ["w", "重"])
+def test_many_tiers_with_long_names_hold_their_place(
+    letter: str, tmp_path: Path, assert_shown_well: Callable[..., None]
+) -> None:
+    tiers = [f"{number}{letter * 79}" for number in range(9)]
+    scores = customers().assign(value_tier=np.array(tiers)[np.arange(200) % 9])
+    counts = pd.DataFrame(np.diag(np.r_[1000, [1] * 8]), tiers, tiers)
+    many = Moves(counts=counts, since=AS_OF - timedelta(days=7), until=AS_OF)
+    rates = fairness().assign(attribute=letter * 80)
+    file = tmp_path / "report.html"
+    text = page(report(project=letter * 200, tier_names=tiers, customers=scores, moves=many, fairness=rates))
+    file.write_text(text, encoding="utf-8")
+    assert_shown_well(file, width=390)
+
+
 def test_dark_screens_get_a_dark_page_whose_plots_are_legible(
     english: str, tmp_path: Path, assert_shown_well: Callable[..., None], browser: Any
 ) -> None:

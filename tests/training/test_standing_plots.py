@@ -105,8 +105,14 @@ def test_every_stream_leaves_and_enters_within_its_tier() -> None:
 
 
 def test_long_names_are_cut_beside_the_streams() -> None:
-    ax = standing_plots.movement(MOVES.rename(index={"high": "strategic accounts of the north"}))
-    assert words_in(ax)[0] == "strategic acc\N{HORIZONTAL ELLIPSIS}  65"
+    names = {"high": "strategic accounts of the north", "low": "战略重要大客户集团"}
+    ax = standing_plots.movement(MOVES.rename(index=names))
+    assert words_in(ax)[:2] == [
+        "strategic acc\N{HORIZONTAL ELLIPSIS}  65",
+        "战略重要大客\N{HORIZONTAL ELLIPSIS}  96",
+    ]
+    fits = standing_plots.movement(MOVES.rename(index={"high": "战略重要大客户"}))
+    assert words_in(fits)[0] == "战略重要大客户  65"
 
 
 def test_darker_cells_hold_more_customers_and_those_worth_saving_are_marked() -> None:
