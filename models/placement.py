@@ -128,7 +128,7 @@ class Placement:
         """Write a query: as `place_sql`, with the tier that follows from the one before.
 
         Who meets the condition of a flow moves at once. Anybody else stays for `minimum_stay_days` after a
-        move, and as long as the old tier's eased condition holds and no better tier's tightened one does.
+        move, and as long as the old tier's eased condition holds and no better tier's condition does.
 
         Parameters
         ----------

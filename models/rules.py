@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from features.errors import InputError
 from features.instants import Cutoff
 from features.silence import Rhythm
 from features.tier_settings import TierSettings
@@ -66,6 +67,7 @@ class Rules:
             label_means="churn" if "churn_risk" in known else "conversion",
             columns={name: source.kind for name, source in known.items()} | CLASS_KINDS,
         )
+        self._check_protected(policy)
         columns = {name: known[name] for name in columns_read(policy, known)}
         make_subjects(connection, scores, columns, cutoff)
         placement = Placement(
@@ -78,3 +80,12 @@ class Rules:
             cuts={},
         )
         return placement.measured(connection, TABLE, self.settings)
+
+    def _check_protected(self, policy: TierPolicy) -> None:
+        fairness = self.settings.fairness
+        named = [name for name in policy.columns if name in fairness.attributes]
+        if named and not fairness.may_be_features:
+            raise InputError(
+                f"a condition in [tiers] names {named[0]!r}, which tiers.fairness.attributes protects; take it "
+                "out of the condition, or set tiers.fairness.may_be_features = true"
+            )

@@ -48,8 +48,7 @@ class TierPolicy:
     flows
         Rules that override them, the first that holds.
     hysteresis
-        The share by which conditions are eased for who is in a tier already, and those of better tiers
-        tightened.
+        The share by which conditions are eased for who is in a tier already.
     kinds
         What the columns hold that the conditions read.
     """
@@ -157,12 +156,9 @@ class TierPolicy:
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
-        """All cut points that are needed, of the levels' eased and tightened conditions too."""
+        """All cut points that are needed, of the levels' eased conditions too."""
         variants = [
-            level.when.eased(by)
-            for level in self.levels
-            if level.when
-            for by in (0.0, self.hysteresis, -self.hysteresis)
+            level.when.eased(by) for level in self.levels if level.when for by in (0.0, self.hysteresis)
         ]
         conditions = [*variants, *(flow.when for flow in self.flows)]
         return tuple(dict.fromkeys(cut for condition in conditions for cut in condition.cuts))
@@ -203,7 +199,7 @@ class TierPolicy:
     def keep_sql(self, cuts: Cuts, previous: str = "previous_tier") -> str:
         """Write whether a customer stays.
 
-        So it is where the old tier's eased condition holds, and no better tier's tightened one.
+        So it is where the old tier's eased condition holds, and no better tier's condition.
 
         Parameters
         ----------
@@ -219,8 +215,7 @@ class TierPolicy:
     def _stays(self, number: int, cuts: Cuts) -> list[str]:
         own = self._kept[self.names[number]]
         better = [level.when for level in self.levels[:number] if level.when]
-        tightened = [f"NOT {when.eased(-self.hysteresis).sql(cuts)}" for when in better]
-        return [own.sql(cuts) if own else "true", *tightened]
+        return [own.sql(cuts) if own else "true", *(f"NOT {when.sql(cuts)}" for when in better)]
 
     def flow_sql(self, cuts: Cuts) -> str:
         """Write the number of the first flow that holds, from 0; null for none."""

@@ -17,7 +17,7 @@ EVERYBODY = "(SELECT * FROM features JOIN scored USING (customer_id))"
 def write_lost(
     connection: duckdb.DuckDBPyConnection, store: Store, run: Run, bundle: Bundle, file: Path
 ) -> None:
-    """Write those who left by a published run; columns as of `models.lost.lost_sql`.
+    """Write those who left by a published run; columns as of `models.lost.lost_table`.
 
     The file appears whole or not at all.
 
