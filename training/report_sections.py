@@ -148,7 +148,7 @@ def lost(report: Report, words: Words) -> str | None:
 
 def _tall(tiers: int) -> tuple[float, float]:
     """Return the size of a plot with room for so many tiers."""
-    return SIZE[0], max(SIZE[1], 0.8 + 0.55 * tiers)
+    return SIZE[0], max(SIZE[1], 0.8 + 0.65 * tiers)
 
 
 def _matrix(cells: pd.DataFrame, form: str, words: Words) -> str:
