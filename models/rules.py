@@ -86,6 +86,6 @@ class Rules:
         named = [name for name in policy.columns if name in fairness.attributes]
         if named and not fairness.may_be_features:
             raise InputError(
-                f"a condition in [tiers] names {named[0]!r}, which tiers.fairness.attributes protects; take it "
-                "out of the condition, or set tiers.fairness.may_be_features = true"
+                f"a condition in [tiers] names {named[0]!r}, which tiers.fairness.attributes protects; take "
+                "it out of the condition, or set tiers.fairness.may_be_features = true"
             )

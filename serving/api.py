@@ -73,6 +73,7 @@ def customer_api(*, token: str | None) -> Starlette:
             Route("/v1/predict", predict, methods=["POST"]),
             Route("/v1/predict/batch", predict_batch, methods=["POST"]),
             Route("/v1/customers/{customer_id:path}", customer),
+            Route("/v1/standings/{customer_id:path}", standings),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
             Route("/{path:path}", nothing_there, methods=METHODS),
@@ -116,6 +117,18 @@ async def customer(request: Request) -> Response:
             f"the latest published run has no customer '{customer_id}'; check the id, or score first",
         )
     return _json(row)
+
+
+async def standings(request: Request) -> Response:
+    """Answer with the tiers and stages that the customer was in, from when to when, and why."""
+    customer_id = request.path_params["customer_id"]
+    periods = await run_in_threadpool(_desk(request).published.periods, customer_id)
+    if not periods:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            f"no published run has placed a customer '{customer_id}'; check the id, or score first",
+        )
+    return _json({"customer_id": customer_id, "periods": periods})
 
 
 async def nothing_there(request: Request) -> Response:

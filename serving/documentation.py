@@ -17,6 +17,7 @@ REASONS = {
     "description": "Whether to tell what moved the forecasts; it takes longer than the forecast itself.",
     "schema": {"type": "boolean", "default": False},
 }
+CUSTOMER = {"name": "customer_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def documentation() -> dict[str, Any]:
@@ -38,8 +39,13 @@ def documentation() -> dict[str, Any]:
     }
     customer = {
         "summary": "Look up a customer's row of the latest published run",
-        "parameters": [{"name": "customer_id", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "parameters": [CUSTOMER],
         "responses": _answers("A row of the output table.", 404, 503),
+    }
+    standings = {
+        "summary": "Look up which tiers and stages a customer was in, from when to when, and why",
+        "parameters": [CUSTOMER],
+        "responses": _answers("The periods, oldest first by kind.", 404, 503),
     }
     return {
         "openapi": "3.1.0",
@@ -52,6 +58,7 @@ def documentation() -> dict[str, Any]:
             "/v1/predict": {"post": predict},
             "/v1/predict/batch": {"post": predict_batch},
             "/v1/customers/{customer_id}": {"get": customer},
+            "/v1/standings/{customer_id}": {"get": standings},
         },
         "components": {"schemas": bodies["$defs"]},
     }

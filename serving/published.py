@@ -51,6 +51,20 @@ class Published:
             row["transition_reason"] = told_move(row["transition_reason"], self._language)
         return row
 
+    def periods(self, customer_id: str) -> list[dict[str, Any]]:
+        """Read how long a customer was in each tier and stage, oldest first by kind; none of a stranger.
+
+        Raises
+        ------
+        StoreError
+            The store cannot be used.
+        """
+        periods = self._opened().customer_periods(customer_id).drop_columns("customer_id").to_pylist()
+        for period in periods:
+            reason = period["reason"]
+            period["reason"] = None if reason is None else told_move(reason, self._language)
+        return list(periods)
+
     def refresh(self) -> None:
         """Take up the customers of the latest run where there is a new one.
 

@@ -158,6 +158,20 @@ def test_an_unknown_customer_is_not_found(service: httpx.Client) -> None:
     assert "has no customer 'Nobody/5'" in detail(service.get("/v1/customers/Nobody%2F5"), 404)
 
 
+def test_where_a_customer_stood_is_told_by_kind(service: httpx.Client, served_shop: Any) -> None:
+    customer_id = served_shop.shop.orders["customer_id"][0]
+    row = service.get(f"/v1/customers/{customer_id}").json()
+    told = service.get(f"/v1/standings/{customer_id}").json()
+    assert [(each["kind"], each["name"]) for each in told["periods"]] == [
+        ("lifecycle_stage", row["lifecycle_stage"]),
+        ("value_tier", row["value_tier"]),
+    ]
+    assert {each["run_id"] for each in told["periods"]} == {row["run_id"]}
+    assert "no published run has placed a customer 'Nobody'" in detail(
+        service.get("/v1/standings/Nobody"), 404
+    )
+
+
 def test_requests_at_once_do_not_mix(service: httpx.Client, served_shop: Any) -> None:
     ids = list(served_shop.shop.customers["customer_id"][:50])
     histories = [served_shop.history(customer_id) for customer_id in ids]
@@ -180,5 +194,6 @@ def test_the_service_says_that_it_lives_and_counts_without_naming_customers(serv
 
 def test_the_documentation_describes_what_is_ours(service: httpx.Client) -> None:
     described = service.get("/openapi.json").json()
-    assert set(described["paths"]) == {"/v1/predict", "/v1/predict/batch", "/v1/customers/{customer_id}"}
+    of_customer = {"/v1/customers/{customer_id}", "/v1/standings/{customer_id}"}
+    assert set(described["paths"]) == {"/v1/predict", "/v1/predict/batch"} | of_customer
     assert "OrderLine" in described["components"]["schemas"]
