@@ -166,7 +166,7 @@ class Potential:
             if booster is not None
         ]
         if outcomes and now[0] is not None:
-            self.weights_, self.booster_ = weigh_odds(outcomes, prior=PRIOR), now[0]
+            self.weights_, self.booster_ = _weigh(outcomes), now[0]
             self.names_ = list(lessons[max(lessons)].names)
 
     def _taught(self, lessons: "Mapping[float, _Lesson]", day: float) -> "tuple[lgb.Booster | None, int]":
@@ -229,6 +229,20 @@ class _Lesson:
 def implied(spread: ValueSpread, no_order: Vector, expected: Vector, cut: float) -> Vector:
     """Return the log-odds that a forecast implies for a value of at least the cut point, of shape (n,)."""
     return np.asarray(logit(np.clip(spread.reaching(cut, no_order, expected), NEAREST, 1.0 - NEAREST)))
+
+
+def _weigh(outcomes: Sequence[Outcome]) -> Vector:
+    """Weigh forecast and trees, the forecast at most once.
+
+    At the origins the level of the shop is known, for the present it is only forecast: what looks too flat
+    there is not, here.
+    """
+    weights = weigh_odds(outcomes, prior=PRIOR)
+    if weights[1] <= 1.0:
+        return weights
+    once = [one._replace(process=np.zeros_like(one.process), level=one.process) for one in outcomes]
+    shift, _, of_trees = weigh_odds(once, prior=PRIOR)
+    return np.array([shift, 1.0, of_trees])
 
 
 def _teaching(forecaster: TreeForecaster, cuts: Mapping[float, float]) -> dict[float, _Lesson]:

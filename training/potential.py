@@ -59,11 +59,25 @@ class PotentialTrial:
             rows = pd.DataFrame(told, index=present.index)[below]
             self._parts.append(rows.assign(origin=origin, model=model).reset_index(names="customer_id"))
 
+    @property
+    def reached(self) -> float:
+        """The share of those held out who reached the cut point."""
+        return float(np.mean(np.concatenate([part["value"] for part in self._parts])))
+
+    def evaluation(self) -> Evaluation | None:
+        """Measure as churn is measured, where to reach the cut point is the opposite of churn.
+
+        Null where nothing was held out, and where nobody reached the cut point, or everybody.
+        """
+        if not self._parts or not 0 < self.reached < 1:
+            return None
+        return evaluate(pd.concat(self._parts, ignore_index=True))
+
     def outcome(self, forecaster: ForecastEstimator) -> "PotentialOutcome":
         """Teach on everything known; where trees were worse than the forecast alone, that serves."""
         history, as_of = self.history, self.known_by
         potential = _beside(history, forecaster, as_of, seed=self.seed)
-        judged = _judged(self._parts)
+        judged = self.evaluation()
         if judged is not None and potential.booster_ is not None:
             losses = judged.table.set_index(["model", "metric"])["estimate"]
             if losses[TAUGHT, "log_loss"] > losses[IMPLIED, "log_loss"]:
@@ -90,8 +104,8 @@ class PotentialOutcome:
     def facts(self) -> dict[str, Any]:
         """Return what a bundle says of it: what serves, measures and remarks."""
         serves = IMPLIED if self.potential.booster_ is None else TAUGHT
-        measures = {} if self.evaluation is None else _measures(self.evaluation, serves)
-        return {"potential": {"serves": serves, "measures": measures, "remark": self._remark(serves)}}
+        told = {} if self.evaluation is None else measured(self.evaluation, serves)
+        return {"potential": {"serves": serves, "measures": told, "remark": self._remark(serves)}}
 
     def _remark(self, serves: str) -> str:
         first = self.potential.first_order_
@@ -100,9 +114,7 @@ class PotentialOutcome:
             prospects += f" (AUC {amount(first.auc_)} at the last snapshot)"
         if self.evaluation is None:
             return f"{serves}, not judged; {prospects}"
-        told = [
-            f"{model} {_told(_measures(self.evaluation, model))}" for model in (TAUGHT, IMPLIED, SPENDERS)
-        ]
+        told = [f"{model} {_told(measured(self.evaluation, model))}" for model in (TAUGHT, IMPLIED, SPENDERS)]
         return (
             f"{'; '.join(told)}, of {self.evaluation.customers:,} customers below the top fifth at held-out "
             f"origins: {self.evaluation.origins}; {serves} serves, {prospects}"
@@ -121,21 +133,14 @@ def _chances(potential: Potential, columns: Columns, outputs: Columns) -> dict[s
     return told | {SPENDERS: rank}
 
 
-def _judged(parts: list[pd.DataFrame]) -> Evaluation | None:
-    """Measure as churn is measured; null where nobody reached the cut point, or everybody."""
-    if not parts:
-        return None
-    frame = pd.concat(parts, ignore_index=True)
-    return evaluate(frame) if 0 < frame["value"].mean() < 1 else None
-
-
-def _measures(evaluation: Evaluation, model: str) -> dict[str, float]:
+def measured(evaluation: Evaluation, model: str) -> dict[str, float]:
+    """Return what can be said of one of the models; the lift is that of the top decile."""
     table = evaluation.table
     known = table[(table["model"] == model) & table["estimate"].notna()].set_index("metric")["estimate"]
-    measures = known.to_dict()
-    measures["lift"] = measures.get("top_decile_share", np.nan) / 0.1
+    told = {str(name): float(value) for name, value in known.items()}
+    told["lift"] = told["top_decile_share"] / 0.1
     wanted = ("auc", "lift") if model == SPENDERS else MEASURES
-    return {name: float(measures[name]) for name in wanted if name in measures}
+    return {name: told[name] for name in wanted if name in told}
 
 
 def _told(measures: dict[str, float]) -> str:
