@@ -18,9 +18,9 @@ def on_record(store: Store) -> dict[str, Any]:
     Returns
     -------
     ``run_id``, ``as_of``, ``model_version``, ``placement`` (the rules of the run; null for one that placed
-    nobody), ``scores`` and ``periods`` (frames with the columns of the store), ``runs``; and, of the latest
-    run whose horizon is over and whose scores are kept, ``judged_as_of``, and ``judged``, the churn risk by
-    customer_id.
+    nobody), ``expected`` (the transitions expected of it; null where nothing tells), ``scores`` and
+    ``periods`` (frames with the columns of the store), ``runs``; and, of the latest run whose horizon is over
+    and whose scores are kept, ``judged_as_of``, and ``judged``, the churn risk by customer_id.
 
     Raises
     ------
@@ -30,13 +30,14 @@ def on_record(store: Store) -> dict[str, Any]:
     run = store.latest()
     if run is None:
         raise InputError("no run is published yet; a report needs one: tierwise score")
-    runs = _runs(store, run)
+    facts, runs = store.facts(run.run_id) or {}, _runs(store, run)
     judged_as_of, judged = _judged(store, runs)
     return {
         "run_id": run.run_id,
         "as_of": run.as_of,
         "model_version": run.model_version,
-        "placement": (store.facts(run.run_id) or {}).get("placement"),
+        "placement": facts.get("placement"),
+        "expected": facts.get("expected_transitions"),
         "scores": pa.Table.from_batches(store.scores(run.run_id)).to_pandas(),
         "periods": pd.concat([store.periods(kind=kind).to_pandas() for kind in KINDS], ignore_index=True),
         "runs": [each.as_of for each in runs],

@@ -51,6 +51,9 @@ class Record:
         Of the latest run.
     placement
         Its rules as plain data; null for a run that placed nobody.
+    expected
+        How many of each of its ``tiers`` will be in each when the horizon is over (``rows``); null where
+        nothing tells.
     scores
         Its scores, one row per customer.
     periods
@@ -66,6 +69,7 @@ class Record:
     as_of: datetime
     model_version: str
     placement: Mapping[str, Any] | None
+    expected: Mapping[str, Any] | None
     scores: pd.DataFrame
     periods: pd.DataFrame
     runs: Sequence[datetime]
@@ -80,7 +84,15 @@ class Record:
         old = [run for run in before if run <= self.as_of - MOVED]
         since = old[-1] if old else before[0]
         counts = transition_matrix(self.periods, kind="value_tier", start=since, end=self.as_of)
-        return Moves(counts=counts, since=since, until=self.as_of)
+        return Moves(counts=counts, since=since, until=self.as_of, expected=self._expected())
+
+    def _expected(self) -> pd.DataFrame | None:
+        """Return which share of each tier is expected where; NaN of a tier without anybody."""
+        if self.expected is None:
+            return None
+        tiers = self.expected["tiers"]
+        rows = pd.DataFrame(self.expected["rows"], index=tiers, columns=tiers, dtype=float)
+        return rows.div(rows.sum(axis=1).replace(0, np.nan), axis=0)
 
 
 def write_report(

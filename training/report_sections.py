@@ -1,5 +1,7 @@
 """The sections of the report about customers; each function makes HTML, or null where its part is missing."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from models.wording import told
@@ -8,7 +10,7 @@ from training.funnel import EVERYBODY
 from training.page import SIZE, beside, heading, paragraph, plot, table
 from training.report import Report
 from training.report_tables import between, frame_table
-from training.report_words import Words, percent
+from training.report_words import Words, count, percent, share
 
 TOP = 20
 """Customers in a list of the first ones."""
@@ -57,12 +59,12 @@ def moves(report: Report, words: Words) -> str | None:
         lambda ax: standing_plots.movement(counts, words=words, ax=ax),
         size=_tall(max(counts.shape)),
     )
-    tables = [_matrix(counts, "{:,.0f}", words)]
+    tables = [_matrix(counts, count, words)]
     if report.moves.expected is not None:
         tables += [
             heading(words("moves.expected", horizon_days=report.horizon_days)),
             paragraph(words("moves.expected_says")),
-            _matrix(report.moves.expected, "{:.1%}", words),
+            _matrix(report.moves.expected, share, words),
         ]
     return beside(drawn, "".join(tables))
 
@@ -151,10 +153,10 @@ def _tall(tiers: int) -> tuple[float, float]:
     return SIZE[0], max(SIZE[1], 0.8 + 0.65 * tiers)
 
 
-def _matrix(cells: pd.DataFrame, form: str, words: Words) -> str:
+def _matrix(cells: pd.DataFrame, write: Callable[[float], str], words: Words) -> str:
     columns = [words("moves.from"), *map(words.name, cells.columns)]
     rows = [
-        [words.name(name), *map(form.format, row)]
+        [words.name(name), *map(write, row)]
         for name, row in zip(cells.index, cells.to_numpy(dtype=float), strict=True)
     ]
     return table(columns, rows)

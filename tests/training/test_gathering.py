@@ -34,6 +34,7 @@ def record(*runs_days_ago: int, periods: pd.DataFrame = PERIODS) -> Record:
         as_of=AS_OF,
         model_version="1",
         placement=None,
+        expected={"horizon_days": 90, "tiers": ["high", "low"], "rows": [[3, 1], [0, 0]]},
         scores=pd.DataFrame(),
         periods=periods,
         runs=[*map(ago, runs_days_ago), AS_OF],
@@ -60,6 +61,14 @@ def test_moves_are_those_of_tiers_alone() -> None:
         "high": {"high": 0, "low": 0},
         "low": {"high": 1, "low": 1},
     }
+
+
+def test_expected_moves_are_shares_of_each_tier() -> None:
+    moves = record(28).moves()
+    assert moves is not None
+    assert moves.expected is not None
+    assert moves.expected.loc["high"].to_dict() == {"high": 0.75, "low": 0.25}
+    assert moves.expected.loc["low"].isna().all()
 
 
 def test_there_are_no_moves_before_a_second_run_or_without_tiers() -> None:
