@@ -4,6 +4,7 @@ Cut points depend on all customers, so they are measured once per run (`measure`
 SQL (`..._sql`) that reads one customer's columns and runs on SQLite and DuckDB alike.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,6 +31,11 @@ class Evidence(NamedTuple):
 
     value: str
     trust: str = "1"
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that it is told from."""
+        return set(re.findall(r'"(\w+)"', self.value + self.trust))
 
     def above(self, usual: float) -> str:
         """Write how far it lies above the usual; 0 where it is not known."""
@@ -126,7 +132,7 @@ class Need:
         known = {row[0] for row in connection.execute(f"DESCRIBE {source}").fetchall()}
         cuts: dict[str, float | None] = {}
         for need, evidence in NEEDS.items():
-            values = {column: each.value for column, each in evidence.items() if column in known}
+            values = {column: each.value for column, each in evidence.items() if each.columns <= known}
             usual = _aggregates(connection, source, "avg", values)
             above = {column: evidence[column].above(mean) for column, mean in usual.items()}
             spread = _aggregates(connection, source, "stddev_pop", above)

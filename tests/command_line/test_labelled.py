@@ -80,7 +80,9 @@ def test_a_new_file_without_the_outcome_is_scored(trained: Path, run: Run, tmp_p
     assert told["churn_risk"].between(0, 1, inclusive="neither").all()
     assert told["churn_risk_percentile"].between(0, 100).all()
     assert told["confidence"].isin(["A", "B"]).all()
-    assert told.drop(columns=[*APPLIES, *COMMON], errors="ignore").isna().all().all()
+    placed = ["value_tier", "tier_changed_at"]
+    assert told[placed].notna().all().all()
+    assert told.drop(columns=[*APPLIES, *COMMON, *placed], errors="ignore").isna().all().all()
     assert told["potential_score"].isna().all()
 
 

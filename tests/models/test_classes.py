@@ -121,6 +121,14 @@ def test_without_evidence_there_is_no_need(rows: Rows) -> None:
     assert set(needs(rows)) == {None}
 
 
+def test_evidence_that_a_company_records_only_in_part_is_none() -> None:
+    rows = [{"orders_all": 2.0 + n, "category_concentration": n / 9} for n in range(10)]
+    connection = table(rows)
+    cuts = Need.measure(connection, "subjects")
+    assert cuts == {}
+    assert told(connection, need_sql(cuts)) == [None] * 10
+
+
 @settings(max_examples=10, deadline=None)
 @given(
     st.lists(
