@@ -21,12 +21,14 @@ from models.estimator import ForecastEstimator
 from models.labelled_forecaster import LabelledForecaster
 from models.potential import TREES, Potential
 from models.purchase_forecaster import PurchaseForecaster
+from models.transitions import Transitions
 from models.tree_forecaster import TreeForecaster
 
 FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
 PROFILE = "profile"
 POTENTIAL, CUT = "potential.json", "sql/duckdb/cut.sql"
+TRANSITIONS = "transitions.json"
 REMEDY = "train again, or promote another version"
 KINDS: dict[str, type[ForecastEstimator]] = {
     kind.kind: kind
@@ -44,7 +46,8 @@ class Bundle:
 
     ``plan.json`` and ``sql/<engine>/<step>.sql`` make the features, ``profile.sql`` beside them what else a
     standing is told from; ``forecaster.json`` and ``trees/<name>.txt`` make the forecast, ``potential.json``,
-    ``cut.sql`` and trees of their own the potential; ``training.json`` says what it was trained on (with the
+    ``cut.sql`` and trees of their own the potential, ``transitions.json`` moves between
+    tiers; ``training.json`` says what it was trained on (with the
     quantiles that live requests look up) and ``golden.json`` holds synthetic histories with their forecasts.
     """
 
@@ -135,6 +138,10 @@ class Bundle:
             return None
         trees = {name: text for name, text in self._trees().items() if name in TREES}
         return Potential.restore(self._json(POTENTIAL) | {"boosters": trees})
+
+    def transitions(self) -> Transitions | None:
+        """Restore the chances of moves between tiers; null where too little was known for any."""
+        return Transitions.restore(self._json(TRANSITIONS)) if TRANSITIONS in self.documents else None
 
     @property
     def has_potential(self) -> bool:

@@ -24,6 +24,7 @@ from models.bundle import Bundle
 from models.standing import percentile, quantile_grid
 from serving.contracts import contract_scores
 from serving.curves_file import write_curves
+from serving.expectation import expected_transitions
 from serving.feature_rows import numbers
 from serving.labelled import labelled_scores
 from serving.lost_file import write_lost
@@ -192,6 +193,9 @@ class ScoringJob:
                 "churn_risk_grid": grid,
                 "cut_point": cut,
                 "placement": standing.placement.to_json(),
+                "expected_transitions": expected_transitions(
+                    self.bundle, table, standing.scores, standing.placement
+                ),
             },
             moves=standing.moves,
         )

@@ -12,6 +12,7 @@ from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
 from features.silence import shop_rhythm
 from features.tier_settings import TierSettings
+from models.placement import Placement
 from models.rules import Rules
 from models.standing import percentile, quantile_grid
 
@@ -27,7 +28,19 @@ def placed(
     present: pd.DataFrame,
     forecasts: pd.DataFrame,
 ) -> dict[str, Any]:
-    """Measure the rules among the customers of the present; return them as plain data.
+    """Measure the rules as of `measured`, and return them as plain data."""
+    return measured(configuration, connection, as_of=as_of, present=present, forecasts=forecasts).to_json()
+
+
+def measured(
+    configuration: Configuration,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    as_of: datetime,
+    present: pd.DataFrame,
+    forecasts: pd.DataFrame,
+) -> Placement:
+    """Measure the rules among customers, and leave these in the table ``subjects``.
 
     Who came back after long is not known here; what hangs on it is placed by the first run.
 
@@ -49,13 +62,12 @@ def placed(
     horizon_days = configuration.section("forecast", ForecastSettings).horizon_days
     rhythm = settings.rhythm(shop_rhythm(connection, as_of=as_of, horizon_days=horizon_days))
     _make_features(connection, present)
-    placement = Rules(settings, project.setting, horizon_days, rhythm).measured(
+    return Rules(settings, project.setting, horizon_days, rhythm).measured(
         connection,
         _scores(present, forecasts),
         features=[str(name) for name in present.columns],
         cutoff=Cutoff.at(as_of, project.time_zone),
     )
-    return placement.to_json()
 
 
 def _make_features(connection: duckdb.DuckDBPyConnection, present: pd.DataFrame) -> None:

@@ -20,9 +20,9 @@ from features.own_sources import read_own
 from features.protected import feature_sources
 from features.staging import stage
 from features.survey import plan_features
-from models.bundle import Bundle
+from models.bundle import TRANSITIONS, Bundle
 from models.curve import knots
-from models.estimator import CALENDAR, ForecastEstimator, columns_of
+from models.estimator import CALENDAR, ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
 from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
@@ -34,11 +34,11 @@ from training.grade import grade_of
 from training.history import History
 from training.holdout import Progress, Watch, champion_forecasts, forecasts, held_out_origins
 from training.leakage import check_engines_agree, check_no_future, check_single_features
-from training.placing import placed
 from training.potential import PotentialTrial
 from training.recipes import TREES, recipes
 from training.registration import Result, Training, register
 from training.registry import CHAMPION, Registry
+from training.transitions import Standings
 from training.tuning import tune
 
 SEED = 0
@@ -187,18 +187,17 @@ def train(
         estimator, facts, present = lesson.taught(verdict.name)
         beside = trial.outcome(estimator)
         plan = lesson.history.plan
-        columns = columns_of(present)
-        told = estimator.forecast(columns)
-        told = {**told, "potential_score": beside.potential.score(columns, told)}
-        facts["placement"] = placed(
-            configuration, connection, as_of=lesson.as_of, present=present, forecasts=pd.DataFrame(told)
-        )
+        standings = Standings(configuration, lesson.history, estimator, beside.potential)
+        placement, transitions = standings.learnt(lesson.as_of)
+        facts["placement"] = placement.to_json()
     evaluation = None if held_out.empty else evaluate(held_out)
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None
     facts |= grade_of(held_out, verdict.name, list(recipes(lesson.settings, seed=SEED))).facts()
     facts |= beside.facts()
     bundle = Bundle.of(estimator, plan, training=facts, potential=beside.potential)
+    if transitions is not None:
+        bundle = bundle.with_document(TRANSITIONS, transitions.state())
     bundle = with_golden_histories(bundle, time_zone=project.time_zone)
     result = Result(estimator, bundle, verdict, evaluation, held_out, present)
     return register(result, registry, project, champion)
