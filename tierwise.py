@@ -228,8 +228,7 @@ def report(c: File = HERE, overrides: Overrides = None) -> None:
     with _store(configuration) as store:
         record = Record(**on_record(store))
     language = configuration.section("serving", ServingSettings).language
-    page = write_report(configuration, record, language=language, progress=logger.info)
-    typer.echo(f"the page: {page}")
+    typer.echo(f"the page: {write_report(configuration, record, language=language, progress=logger.info)}")
 
 
 @models_app.command("list")
