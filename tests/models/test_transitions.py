@@ -46,6 +46,12 @@ def test_where_forecasts_tell_nothing_last_periods_shares_return() -> None:
     np.testing.assert_allclose(expected, [[15, 5], [2, 18]], atol=0.01)
 
 
+def test_the_period_that_taught_is_told_as_it_was(leaving: Transitions) -> None:
+    columns = {name: np.tile(values, 2) for name, values in spread_out(400).items()}
+    expected = leaving.expected(columns, names(("good", 400), ("poor", 400)))
+    np.testing.assert_allclose(expected, [[200, 200], [0, 400]], atol=0.2)
+
+
 def test_who_is_likelier_to_churn_is_expected_to_fall(leaving: Transitions) -> None:
     now = names(("good", 400))
     usual, riskier = (leaving.expected(spread_out(400, risk=risk), now)[0] for risk in (0.5, 0.7))
