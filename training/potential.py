@@ -52,7 +52,7 @@ class PotentialTrial:
         truth = self.history.labels(origin, known_by=self.known_by, share=crowd)
         columns, value = columns_of(present), truth[f"value_{forecaster.horizon_days}"].to_numpy()
         outputs = forecaster.forecast(columns)
-        below = outputs["clv"] < np.quantile(outputs["clv"], 1 - TOP_SHARE)
+        below = outputs["clv"] <= np.quantile(outputs["clv"], 1 - TOP_SHARE)  # all of a shop that is for free
         for model, chance in _chances(potential, columns, outputs).items():
             came = (value >= potential.cut_).astype(float)
             told = {"churn_risk": 1.0 - chance, "expected_value": chance, "orders": came, "value": came}
