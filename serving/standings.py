@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from serving.bulk import append
@@ -11,17 +13,16 @@ from serving.database import StoreError
 from serving.tables import RUNS, STANDINGS, arrow_schema
 
 CHUNK_ROWS = 50_000
-_MOVES = sa.Table(
-    "moves",
+ISO_OF_POSTGRESQL = 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00'
+_ENDS = sa.Table(
+    "ends",
     sa.MetaData(),
     sa.Column("customer_id", STANDINGS.c.customer_id.type, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("name", sa.Text),
-    sa.Column("previous", sa.Text),
-    sa.Column("reason", sa.Text),
     prefixes=["TEMPORARY"],
 )
-MOVES = arrow_schema(_MOVES)
+_PERIOD = arrow_schema(STANDINGS)
+MOVES = pa.schema([_PERIOD.field(name) for name in ("customer_id", "kind", "name", "previous", "reason")])
 """Who moves in a run: ``kind`` value_tier or lifecycle_stage, the new name (null for a customer of whom no
 source tells any more), the name before (null for the first), and why (null for the first)."""
 STANDING = ("customer_id", "kind", "name", "started_at", "previous", "reason")
@@ -76,23 +77,25 @@ def move(
         return
     _check_preceding(connection, as_of, preceding)
     _take_back(connection, as_of)
-    _MOVES.create(connection)
-    append(connection, _MOVES, iter(moves.select(MOVES.names).cast(MOVES).to_batches(CHUNK_ROWS)))
-    ends = sa.select(_MOVES.c.customer_id, _MOVES.c.kind).where(_MOVES.c.previous.is_not(None))
-    connection.execute(
-        sa.update(STANDINGS)
-        .where(STANDINGS.c.ended_at.is_(None))
-        .where(sa.tuple_(STANDINGS.c.customer_id, STANDINGS.c.kind).in_(ends))
-        .values(ended_at=as_of)
-    )
-    begins = sa.select(
-        *(_MOVES.c[name] for name in ("customer_id", "kind", "name", "previous", "reason")),
-        sa.literal(as_of, STANDINGS.c.started_at.type),
-        sa.literal(key),
-    ).where(_MOVES.c.name.is_not(None))
-    names = ["customer_id", "kind", "name", "previous", "reason", "started_at", "run_key"]
-    connection.execute(sa.insert(STANDINGS).from_select(names, begins))
-    _MOVES.drop(connection)
+    _end(connection, moves.filter(pc.is_valid(moves["previous"])), as_of)
+    begin = moves.filter(pc.is_valid(moves["name"]))
+    known = {"started_at": as_of, "ended_at": None, "run_key": key}
+    columns = [
+        pa.repeat(pa.scalar(known[field.name], field.type), begin.num_rows)
+        if field.name in known
+        else begin[field.name].cast(field.type)
+        for field in _PERIOD
+    ]
+    append(connection, STANDINGS, iter(pa.table(columns, schema=_PERIOD).to_batches(CHUNK_ROWS)))
+
+
+def _end(connection: sa.Connection, moves: pa.Table, as_of: datetime) -> None:
+    _ENDS.create(connection)
+    append(connection, _ENDS, iter(moves.select(_ENDS.columns.keys()).to_batches(CHUNK_ROWS)))
+    ending = sa.tuple_(STANDINGS.c.customer_id, STANDINGS.c.kind).in_(sa.select(_ENDS))
+    lasting = sa.update(STANDINGS).where(STANDINGS.c.ended_at.is_(None), ending)
+    connection.execute(lasting.values(ended_at=as_of))
+    _ENDS.drop(connection)
 
 
 def _check_preceding(connection: sa.Connection, as_of: datetime, preceding: str | None) -> None:
@@ -110,21 +113,33 @@ def _take_back(connection: sa.Connection, as_of: datetime) -> None:
     connection.execute(sa.update(STANDINGS).where(STANDINGS.c.ended_at == as_of).values(ended_at=None))
 
 
-def _table(
-    connection: sa.Connection, query: sa.Select[tuple[object, ...]], names: tuple[str, ...]
-) -> pa.Table:
-    schema = pa.schema([_field(name) for name in names])
-    return pa.Table.from_batches(_batches(connection, query, schema), schema)
+def _table(connection: sa.Connection, query: sa.Select[Any], names: tuple[str, ...]) -> pa.Table:
+    """Read a query into columns; times travel as text, since a million of them are slow to make."""
+    times = [name for name in names if pa.types.is_timestamp(_type(name))]
+    told = {name: _iso(STANDINGS.c[name], connection.dialect) for name in times}
+    query = query.with_only_columns(*(told.get(column.name, column) for column in query.selected_columns))
+    schema = pa.schema([(name, pa.string() if name in times else _type(name)) for name in names])
+    table = pa.Table.from_batches(_batches(connection, query, schema), schema)
+    for name in times:
+        texts = table[name].combine_chunks().dictionary_encode()
+        column = texts.dictionary.cast(_type(name)).take(texts.indices)
+        table = table.set_column(names.index(name), name, column)
+    return table
 
 
-def _batches(
-    connection: sa.Connection, query: sa.Select[tuple[object, ...]], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+def _iso(column: sa.Column[Any], dialect: sa.Dialect) -> sa.ColumnElement[Any]:
+    """Write a time as ISO 8601 text in UTC, as SQLite holds it."""
+    if dialect.name == "sqlite":
+        return sa.type_coerce(column, sa.Text).label(column.name)
+    return sa.func.to_char(sa.func.timezone("UTC", column), ISO_OF_POSTGRESQL).label(column.name)
+
+
+def _batches(connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for rows in connection.execute(query).partitions(CHUNK_ROWS):
         columns = zip(*rows, strict=True)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _field(name: str) -> pa.Field:
-    return pa.field("run_id", pa.string()) if name == "run_id" else arrow_schema(STANDINGS).field(name)
+def _type(name: str) -> pa.DataType:
+    return pa.string() if name == "run_id" else _PERIOD.field(name).type
