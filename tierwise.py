@@ -78,6 +78,7 @@ def demo(
         "  tierwise check -c shop/tierwise.toml\n"
         "  tierwise train -c shop/tierwise.toml\n"
         "  tierwise score -c shop/tierwise.toml --out scores.parquet\n"
+        "  tierwise report -c shop/tierwise.toml\n"
         "  tierwise serve -c shop/tierwise.toml",
         highlight=False,
     )

@@ -147,7 +147,7 @@ def _shown(value: Any, number: str, *, language: str) -> str:  # noqa: ANN401
         return (_FORMATS["money"] if number == "money" else "{:.1%}").format(value)
     if float(value).is_integer():
         return _FORMATS["count"].format(value)
-    return _FORMATS["number" if abs(value) >= 1 else "plain"].format(value)
+    return (_FORMATS["number"] if abs(value) >= 1 else "{:.3g}").format(value)
 
 
 def _value(about: Message, value: float | None, word: Word, words: dict[str, str]) -> str:
