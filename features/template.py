@@ -19,7 +19,7 @@ PROJECT = """\
 [project]
 name = {name}  # how the shop is called in reports and models
 currency = "EUR"  # ? three letters; every amount is in it
-setting = "transactional"  # customers come and go without notice; "labelled": customers have a known outcome
+setting = "transactional"  # or "contractual": customers have contracts; "labelled": they have a known outcome
 workspace = ".tierwise"  # registry, store, runs and reports; relative to this file
 time_zone = "UTC"  # whose calendar days make an order, such as "Europe/London"
 
