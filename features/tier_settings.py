@@ -20,7 +20,7 @@ def _is_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_is_name)]
-Days = Annotated[float, Field(gt=0, le=36500)]
+Days = Annotated[int, Field(ge=1, le=36500)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -132,13 +132,14 @@ class TierSettings(Section):
     def _lapsing_before_lost(self) -> Self:
         if self.lapsing_days and self.lost_days and self.lapsing_days >= self.lost_days:
             raise ValueError(
-                f"lapsing_days = {self.lapsing_days:g} must be less than lost_days = {self.lost_days:g}"
+                f"lapsing_days = {self.lapsing_days} must be less than lost_days = {self.lost_days}"
             )
         return self
 
     def rhythm(self, measured: Rhythm) -> Rhythm:
         """Return the shop's rhythm as it was measured, but for the days that are set."""
-        lapsing, lost = self.lapsing_days, self.lost_days
+        lapsing: float | None = self.lapsing_days
+        lost: float | None = self.lost_days
         if lapsing is None:
             lapsing = measured.lapsing_days if lost is None else min(measured.lapsing_days, lost / 2)
         if lost is None:

@@ -82,6 +82,7 @@ def test_contracts_without_a_fee_are_graded_by_their_risk() -> None:
             "tiers.monetary_bands = [9, 3] must rise: where medium begins, then where high",
         ),
         ("lapsing_days = 90\nlost_days = 60", "tiers lapsing_days = 90 must be less than lost_days = 60"),
+        ("lapsing_days = 0.2\nlost_days = 0.4", "tiers.lapsing_days = 0.2"),
         ("hysteresys = 0.1", "there is no key tiers.hysteresys; did you mean 'hysteresis'?"),
         ('levels = [{name = " "}]', "tiers.levels.0.name = ' ' is no name: take 1 to 80 letters"),
         ('levels = [{when = "clv > 1"}]', "tiers.levels.0.name is missing"),
