@@ -19,6 +19,7 @@ from training.recipes import TREES
 from training.scoreboard import amount
 
 TAUGHT, IMPLIED, SPENDERS = "potential", "forecast alone", "next highest spenders"
+WIDTH = len(SPENDERS) + 2
 YEAR = "spend_365d"
 MEASURES = ("auc", "log_loss", "calibration_error", "lift")
 
@@ -114,11 +115,13 @@ class PotentialOutcome:
             prospects += f" (AUC {amount(first.auc_)} at the last snapshot)"
         if self.evaluation is None:
             return f"{serves}, not judged; {prospects}"
-        told = [f"{model} {_told(measured(self.evaluation, model))}" for model in (TAUGHT, IMPLIED, SPENDERS)]
-        return (
-            f"{'; '.join(told)}, of {self.evaluation.customers:,} customers below the top fifth at held-out "
-            f"origins: {self.evaluation.origins}; {serves} serves, {prospects}"
+        head = (
+            f"{serves} serves, {prospects}; judged on {self.evaluation.customers:,} customers below the top "
+            f"fifth, held-out origins: {self.evaluation.origins}"
         )
+        names = (TAUGHT, IMPLIED, SPENDERS)
+        told = [f"  {name:{WIDTH}}{_told(measured(self.evaluation, name))}" for name in names]
+        return "\n".join([head, *told])
 
 
 def _beside(history: History, forecaster: ForecastEstimator, as_of: datetime, *, seed: int) -> Potential:

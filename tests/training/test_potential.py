@@ -118,7 +118,9 @@ def test_the_forecast_alone_serves_where_trees_lose(outcome: PotentialOutcome) -
     assert (outcome.potential.booster_ is None) == worse
     assert set(facts["measures"]) == {"auc", "log_loss", "calibration_error", "lift"}
     assert facts["measures"]["lift"] > 1.5
-    assert "next highest spenders AUC" in facts["remark"]
+    judged, *told = facts["remark"].splitlines()
+    assert judged.startswith(f"{facts['serves']} serves, ")
+    assert [line.partition("AUC")[0].strip() for line in told] == [TAUGHT, IMPLIED, SPENDERS]
 
 
 def test_prospects_who_visited_lately_are_likelier_to_buy(outcome: PotentialOutcome) -> None:
