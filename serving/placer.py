@@ -20,10 +20,13 @@ class Placer:
     ----------
     lost_days
         The silence that few in the shop ever end.
+    kinds
+        What the columns hold that the conditions read.
     """
 
     def __init__(self, placement: Placement) -> None:
         self.lost_days = placement.rhythm.lost_days
+        self.kinds = placement.policy.kinds
         self._without_potential = placement.without_potential
         self._reads = placement.columns
         subject = ", ".join(f"? AS {identifier(name)}" for name in self._reads)

@@ -1,14 +1,14 @@
 """Answers to stateless requests: rows of the output table, from a bundle and one customer's history."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from features.attributes import Attribute
 from features.contract import CUSTOMERS, TABLES, Kind
 from features.instants import EPOCH, Cutoff
-from features.records import Row, canonical_rows
+from features.records import READERS, Row, canonical_rows
 from models.bundle import Bundle
 from models.likelihood import Vector
 from models.live_forecaster import LiveForecaster
@@ -17,6 +17,7 @@ from serving.contracts import contract_standing
 from serving.customer_history import ROWS, CustomerHistory
 from serving.labelled import labelled_standing
 from serving.peers import Peers
+from serving.placer import Placer
 from serving.problems import Problem, shown
 from serving.purchases import purchase_standing
 from serving.tables import LAST, SCHEMA
@@ -78,7 +79,7 @@ class Predictor:
         Raises
         ------
         Problem
-            An attribute that the model knows is of another kind, or amounts add up beyond 64 bits.
+            An attribute that the model or a tier knows is of another kind, or amounts add up beyond 64 bits.
         """
         as_of = (history.as_of or now).astimezone(UTC)
         customer_id = history.customer.customer_id.strip(" ")
@@ -99,7 +100,7 @@ class Predictor:
             lost_days = peers.placer.lost_days
             known |= self._live.profile(rows, columns, **whose, lost_days=lost_days)
             numbers = {name: values[0] for name, values in columns.items()}
-            attributes = history.customer.model_extra or {}
+            attributes = self._attributes(history, peers.placer, numbers)
             known |= peers.placer.place({**attributes, **numbers, **known})
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
         row |= {name: known.get(name) for name in _FORECAST}
@@ -115,6 +116,18 @@ class Predictor:
             return {}
         standing = contract_standing if "runs" in forecast else purchase_standing
         return standing(forecast, grid, horizon_days=self._horizon_days, was_judged=self._was_judged)
+
+    def _attributes(
+        self, history: CustomerHistory, placer: Placer, features: Collection[str]
+    ) -> dict[str, object]:
+        """Return the attributes that the conditions of tiers name, as they would be staged."""
+        forecasts = () if self._common["setting"] == "labelled" else SCHEMA.names
+        told = history.customer.model_extra or {}
+        return {
+            name: READERS[kind](_checked(Attribute(name, kind), told[name]))
+            for name, kind in placer.kinds.items()
+            if told.get(name) is not None and name not in features and name not in forecasts
+        }
 
     def _rows(self, history: CustomerHistory, customer_id: str) -> dict[str, list[Row]]:
         whose = {"customer_id": customer_id}
@@ -139,6 +152,6 @@ def _checked(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whateve
         return value
     raise Problem(
         422,
-        f"customer.{attribute.name} = {shown(value)} is no {attribute.kind}, as the model was trained with; "
-        "correct it, or leave it out",
+        f"customer.{attribute.name} = {shown(value)} is no {attribute.kind}, as the model or a tier reads "
+        "it; correct it, or leave it out",
     )

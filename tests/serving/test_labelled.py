@@ -94,7 +94,7 @@ def test_the_less_is_known_the_lower_the_grade(club: Club) -> None:
 
 
 def test_a_value_of_another_kind_is_told(club: Club) -> None:
-    with pytest.raises(Problem, match="is no number, as the model was trained with"):
+    with pytest.raises(Problem, match="is no number, as the model or a tier reads it"):
         Predictor(club[1], model_version="1").row(
             asked(customer_id="new", visits="many"), now=NOW, peers=Peers(np.array([]))
         )
