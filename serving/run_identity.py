@@ -15,6 +15,7 @@ def run_id(
     as_of: datetime,
     bundle_digest: str,
     preceding: str | None,
+    again: int = 0,
 ) -> str:
     """Name a run by its day and a digest of all that it depends on.
 
@@ -22,6 +23,8 @@ def run_id(
     ----------
     preceding
         The id of the published run with the latest `as_of` before this one; null for the first.
+    again
+        How often the same run was published before, and then replaced by another one of its `as_of`.
     """
     tables = {name: table for name, table in configuration.tables.items() if name != "serving"}
     tables["project"] = {key: value for key, value in tables.get("project", {}).items() if key != "workspace"}
@@ -31,5 +34,6 @@ def run_id(
         "bundle": bundle_digest,
         "configuration": tables,
         "preceding": preceding,
+        **({"again": again} if again else {}),
     }
     return f"{as_of:%Y%m%d}-{hashlib.sha256(as_json(facts).encode()).hexdigest()[:16]}"

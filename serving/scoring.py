@@ -1,8 +1,10 @@
 """One run: everybody known at one `as_of` is scored and published whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -16,6 +18,7 @@ from features.cut_point import cut_point
 from features.errors import InputError
 from features.freshness import freshness
 from features.instants import Cutoff
+from features.protected import check_attributes
 from features.quality import DataQuality
 from features.staging import stage
 from features.tier_settings import TierSettings
@@ -71,7 +74,8 @@ class ScoringJob:
     ) -> Run:
         """Score everybody known at `as_of`, publish the run, and write it to a Parquet file if asked.
 
-        A run that is published already is neither computed nor published again.
+        A run that is published already is neither computed nor published again, unless another one of its
+        `as_of` has replaced it since: who goes back to a model or to tiers of before wants them to count.
 
         Parameters
         ----------
@@ -123,6 +127,10 @@ class ScoringJob:
         return self.configuration.section("serving", ServingSettings)
 
     @property
+    def _tiers(self) -> TierSettings:
+        return self.configuration.section("tiers", TierSettings)
+
+    @property
     def _is_labelled(self) -> bool:
         return bool(self.bundle.training["setting"] == "labelled")
 
@@ -132,6 +140,7 @@ class ScoringJob:
             raise InputError(f"the model {told}; train again, or set it back")
 
     def _check_tables(self, connection: duckdb.DuckDBPyConnection) -> None:
+        check_attributes(connection, self._tiers.fairness.attributes)
         lacks = lacking(connection, self.bundle.plan())
         if lacks:
             raise InputError(
@@ -141,7 +150,8 @@ class ScoringJob:
 
     def _named(self, quality: DataQuality, as_of: datetime) -> Run:
         preceding = self.store.latest(before=as_of)
-        identity = run_id(
+        name = partial(
+            run_id,
             self.configuration,
             quality,
             as_of=as_of,
@@ -150,7 +160,7 @@ class ScoringJob:
         )
         training = self.bundle.training
         return Run(
-            run_id=identity,
+            run_id=self._unreplaced(name, as_of),
             as_of=as_of,
             bundle_digest=self.bundle.digest,
             model_version=self.model_version,
@@ -160,6 +170,16 @@ class ScoringJob:
             value_basis=None if self._is_labelled else training.get("value", "revenue"),
             customers=0,
             preceding=preceding.run_id if preceding else None,
+        )
+
+    def _unreplaced(self, name: Callable[..., str], as_of: datetime) -> str:
+        """Return the name under which the run counts, or can be published so that it does."""
+        last = self.store.last(as_of=as_of)
+        names = (name(again=again) for again in count())
+        return next(
+            each
+            for each in names
+            if last is None or each == last.run_id or self.store.published(each) is None
         )
 
     def _make_features(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> None:
@@ -182,8 +202,7 @@ class ScoringJob:
                 table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
         ranks = percentile(grid, numbers(table, "churn_risk"))
         table = table.append_column("churn_risk_percentile", pa.array(ranks, from_pandas=True))
-        settings = self.configuration.section("tiers", TierSettings)
-        job = StandingJob(connection, self.bundle, settings, self.store, run, cutoff)
+        job = StandingJob(connection, self.bundle, self._tiers, self.store, run, cutoff)
         standing = job.stand(table)
         done = replace(run, customers=table.num_rows)
         self.store.publish(

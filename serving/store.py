@@ -117,6 +117,10 @@ class Store:
         """Find the latest run, or the latest with an `as_of` strictly before a time; null without one."""
         return self._run(_LATEST if before is None else _LATEST.where(RUNS.c.as_of < before))
 
+    def last(self, *, as_of: datetime) -> Run | None:
+        """Find the run that counts of those with one `as_of`, the last published; null without one."""
+        return self._run(_LATEST.where(RUNS.c.as_of == as_of))
+
     def facts(self, run_id: str) -> dict[str, Any] | None:
         """Read what was computed once for a whole run; null when it was never published."""
         with self._database.reading() as connection:

@@ -13,7 +13,11 @@ from features.errors import InputError
 from models.bundle import Bundle
 from models.placement import Placement
 from models.wording import told_move
+from serving.customer_history import CustomerHistory
+from serving.peers import Peers
 from serving.placer import Placer
+from serving.prediction import Predictor
+from serving.problems import Problem
 from serving.scoring import ScoringJob
 from serving.store import Store
 from training.shop import Shop
@@ -134,6 +138,21 @@ def test_a_renamed_tier_keeps_its_name_in_the_past(nights: Nights) -> None:
     assert {"quiet", "silent"} <= {*nights.periods()["name"]}
 
 
+def test_who_goes_back_to_the_tiers_of_before_on_the_same_day_finds_them_in_force(nights: Nights) -> None:
+    nights.score(weeks=1)
+    first = nights.score()
+    other = nights.score(tiers=f"[tiers]\n{BUYERS}")
+    back = nights.score()
+    latest = nights.store.latest()
+    assert latest is not None
+    assert latest.run_id == back["run_id"].iloc[0]
+    assert len({frame["run_id"].iloc[0] for frame in (first, other, back)}) == 3
+    pd.testing.assert_series_equal(back["value_tier"], first["value_tier"])
+    lasting = nights.periods().query("ended_at.isna()").set_index("customer_id")["name"]
+    assert (lasting == back["value_tier"].loc[lasting.index]).all()
+    assert nights.score()["run_id"].iloc[0] == latest.run_id
+
+
 def test_a_customer_who_vanishes_from_the_sources_stands_nowhere(nights: Nights) -> None:
     first = nights.score(weeks=1)
     someone = first.index[first["historic_value"].notna()][0]
@@ -178,3 +197,30 @@ def test_a_column_that_nobody_knows_is_refused(nights: Nights) -> None:
     with pytest.raises(InputError, match="orders_14d"):
         nights.score(weeks=0, tiers=f"[tiers]\n{BUYERS.replace('orders_14d', 'orders_14')}")
     assert nights.store.latest() is None
+
+
+def test_a_protected_attribute_that_nobody_has_is_refused_before_it_protects_nothing(nights: Nights) -> None:
+    with pytest.raises(InputError, match=r"'age' is no attribute of customers; did you mean 'age_group'\?"):
+        nights.score(tiers="[tiers]\nfairness.attributes = ['age']\n")
+
+
+@pytest.mark.parametrize(("condition", "given"), [("email_consent >= 1", "no"), ("age_group <> 'old'", 5)])
+def test_an_attribute_that_only_a_tier_reads_is_refused_where_it_is_of_another_kind(
+    nights: Nights, condition: str, given: Any
+) -> None:
+    scores = nights.score(tiers="[tiers]\n" + BUYERS.replace("orders_14d >= 1", condition))
+    peers = Peers.of(nights.store.facts(scores["run_id"].iloc[0]) or {})
+    predictor, name = Predictor(nights.bundle, model_version="7"), condition.split(maxsplit=1)[0]
+    customer = {"customer_id": "Ada", name: given}
+    with pytest.raises(Problem, match=rf"customer\.{name} = .* is no (number|text)"):
+        predictor.row(CustomerHistory.model_validate({"customer": customer}), now=nights.end, peers=peers)
+
+
+def test_the_attributes_of_a_request_are_read_as_those_of_the_sources(nights: Nights) -> None:
+    condition = "age_group = 'old' and clv is null"
+    scores = nights.score(tiers="[tiers]\n" + BUYERS.replace("orders_14d >= 1", condition))
+    peers = Peers.of(nights.store.facts(scores["run_id"].iloc[0]) or {})
+    customer = {"customer_id": "Ada", "age_group": " old ", "clv": 1e9}
+    history = CustomerHistory.model_validate({"customer": customer})
+    row = Predictor(nights.bundle, model_version="7").row(history, now=nights.end, peers=peers)
+    assert row["value_tier"] == "busy"
