@@ -110,5 +110,9 @@ def _bringing(column: str, shares: list[float], source: str) -> str:
         f"max(x) FILTER (reached >= {share!r}e0 * total) AS at_{at}" for at, share in enumerate(shares)
     )
     values = f"SELECT CAST({quoted(column)} AS DOUBLE) AS x FROM {source} AS s"
-    sums = "sum(x) OVER (ORDER BY x DESC ROWS UNBOUNDED PRECEDING) AS reached, sum(x) OVER () AS total"
-    return f"SELECT {chosen} FROM (SELECT x, {sums} FROM ({values}) AS v WHERE x > 0)"
+    reached = "sum(x) OVER (ORDER BY x DESC ROWS UNBOUNDED PRECEDING) AS reached"
+    # The total is the last sum itself: another one may differ in its last digit, so that all are too few.
+    return (
+        f"SELECT {chosen} FROM (SELECT x, reached, max(reached) OVER () AS total FROM "
+        f"(SELECT x, {reached} FROM ({values}) AS v WHERE x > 0))"
+    )

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import duckdb
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,6 +81,13 @@ def test_a_few_bring_most(connection: duckdb.DuckDBPyConnection) -> None:
     values: Values = [70.0, 10.0, 10.0, 5.0, 5.0, -40.0, None]
     cuts = [Cut("brings", "x", share) for share in (0.7, 0.8, 0.81)]
     assert measured(connection, values, *cuts) == [70.0, 10.0, 10.0]
+
+
+def test_all_of_the_total_is_brought_by_everybody(connection: duckdb.DuckDBPyConnection) -> None:
+    """Sums of fractions differ in their last digits with the order in which an engine adds them up."""
+    values: Values = [float(value) for value in np.random.default_rng(3).uniform(0.01, 100, 600)]
+    for count in range(100, 601, 20):
+        assert measured(connection, values[:count], Cut("brings", "x", 1.0)) == [min(values[:count])]
 
 
 def test_nobody_with_a_value_gives_no_cut_point(connection: duckdb.DuckDBPyConnection) -> None:
