@@ -178,10 +178,10 @@ def _named(column: pd.Series) -> pd.Series:
     """Name the group of each customer: numbers of many values by quarter, what is missing as not known."""
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > MOST_VALUES:
         edges = sorted(set(column.quantile([0, 0.25, 0.5, 0.75, 1])))
-        names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
-        column = pd.cut(column, edges, labels=names, include_lowest=True).astype(object)
+        names = [f"{low:.12g} to {high:.12g}" for low, high in pairwise(edges)]
+        column = pd.cut(column, edges, labels=names, include_lowest=True, ordered=False).astype(object)
     elif pd.api.types.is_numeric_dtype(column):
-        column = column.map({value: f"{value:g}" for value in column.dropna().unique()}).astype(object)
+        column = column.map({value: f"{value:.12g}" for value in column.dropna().unique()}).astype(object)
     return column.where(column.notna(), UNKNOWN).astype(str)
 
 

@@ -97,6 +97,13 @@ def test_a_number_of_many_values_is_told_by_its_quarters() -> None:
     assert set(rows["group"]) == {"20 to 30", "30 to 40", "40 to 50", "50 to 60"}
 
 
+def test_numbers_that_are_close_to_each_other_have_quarters_of_their_own() -> None:
+    born = pd.DataFrame({"born": np.arange(19_800_101.0, 19_800_142.0)})
+    rows = tier_rates(pd.Series("high", index=born.index), born, best="high", worst="low")
+    assert "19800101 to 19800111" in set(rows["group"])
+    assert rows["group"].nunique() == 4
+
+
 def test_calibration_compares_predicted_with_seen_churn() -> None:
     attributes = pd.DataFrame({"region": ["north"] * 300 + ["south"] * 300 + ["north"] * 9})
     risk = pd.Series(0.5, index=attributes.index)
