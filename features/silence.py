@@ -75,7 +75,10 @@ class Silences:
         return np.asarray((lasting - never) / (1 - never if never < 1 else np.nan))
 
     def outlasted_by(self, share: float) -> int:
-        """Return the shortest silence that at most a share of those who return outlasts; needs a return."""
+        """Return the shortest silence that at most a share of those who return outlasts.
+
+        Needs a return within `LIMIT`.
+        """
         return int(self.days[np.argmax(self.outlasted() <= share)])
 
 
@@ -122,7 +125,7 @@ def shop_rhythm(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, horiz
     ).fetchall()[0]
     query = silences_query(as_of=as_of, share=min(1.0, MOST_LINES / max(lines, 1)))
     silences = Silences.of(connection, f"({query})")
-    if silences.ended.sum() < FEWEST_RETURNS:
+    if silences.ended[silences.days <= LIMIT].sum() < FEWEST_RETURNS:
         return fallback
     lapsing, lost = (silences.outlasted_by(share) for share in (LAPSING, LOST))
     lapsing = max(lapsing, SHORTEST, fallback.lapsing_days if 2 * lapsing > history else 0)

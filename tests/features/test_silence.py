@@ -76,6 +76,11 @@ def test_with_few_returns_the_rhythm_is_the_horizon() -> None:
     assert shop_rhythm(duckdb.connect(), as_of=day(400), horizon_days=60) == Rhythm(60, 120)
 
 
+def test_returns_after_years_are_no_rhythm() -> None:
+    returns = [[start, start + 900] for start in range(FEWEST_RETURNS + 10)]
+    assert shop_rhythm(shop(returns), as_of=day(1000), horizon_days=60) == Rhythm(60, 120)
+
+
 def test_a_young_shop_has_not_seen_its_long_silences_end() -> None:
     rng = np.random.default_rng(3)
     days = np.ceil(np.cumsum(rng.exponential(40, (400, 9)), axis=1))
