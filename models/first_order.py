@@ -57,14 +57,15 @@ class FirstOrder:
         came
             1 with an order in the horizon, 0 without, of shape (n,).
         """
-        day = columns[CALENDAR]
         self.names_ = [name for name, values in columns.items() if name != CALENDAR and _varies(values)]
         known = dated(columns)
         if not self._is_enough(came[known]):
             return None
+        day = columns[CALENDAR]
+        latest = day[known].max()
         matrix = np.column_stack([columns[name] for name in self.names_])
         self.calibration_, self.auc_ = (0.0, 1.0), None
-        taught, later = known & (day + horizon_days <= day.max()), known & (day == day.max())
+        taught, later = known & (day + horizon_days <= latest), known & (day == latest)
         if self._is_enough(came[taught]) and np.ptp(came[later]) > 0:
             said = _margin(self._taught(matrix[taught], came[taught]), matrix[later])
             self.auc_ = float(roc_auc_score(came[later], said))

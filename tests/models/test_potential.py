@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from models.baselines import OwnRate
-from models.estimator import Columns, columns_of
+from models.estimator import CALENDAR, Columns, columns_of
 from models.first_order import FirstOrder
 from models.potential import Potential, implied
 from models.spread import ValueSpread
@@ -156,6 +156,15 @@ def test_the_chance_of_a_first_order_is_calibrated() -> None:
     for visits in (1, 3, 5):
         here = new["visit_30d"] == visits
         assert chance[here].mean() == pytest.approx(0.04 * (1 + visits), abs=0.035)
+
+
+def test_a_last_snapshot_of_whom_nothing_is_known_judges_nothing() -> None:
+    columns, came = prospects()
+    day = columns[CALENDAR]
+    unknown = {"visit_days_since": np.where(day == day.max(), np.nan, columns["visit_days_since"])}
+    first = FirstOrder().fit({**columns, **unknown}, came, horizon_days=60)
+    assert first is not None
+    assert first.auc_ is not None
 
 
 def test_few_first_orders_teach_nothing() -> None:
