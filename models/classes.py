@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import duckdb
 
+from models.cuts import Cuts
+
 HIGH, MEDIUM = 0.2, 0.6
 """Of those who bought in the last year: the shares that are high, and high or medium, at most."""
 MOST = 3
@@ -22,8 +24,6 @@ NOTHING = 1e-9
 """A standard deviation that is but rounding."""
 FEW_ORDERS = 3
 """So many orders tell half of how somebody buys; a single one tells nothing."""
-
-Cuts = Mapping[str, float | None]
 
 
 class Evidence(NamedTuple):

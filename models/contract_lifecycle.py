@@ -4,15 +4,13 @@ The SQL reads the columns of one customer and runs on SQLite and DuckDB alike. W
 rank among the customers whose contract runs. Everything counts at `as_of`.
 """
 
-from collections.abc import Mapping
-
 import duckdb
+
+from models.cuts import Cuts
 
 YEAR = 365
 RISKS = {"lapsing_from": 0.9, "loyal_below": 0.5, "base_below": 1 / 3}
 """Cut points of churn_risk, by the share of running contracts whose risk is below."""
-
-Cuts = Mapping[str, float | None]
 
 
 def measure(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from typing import Self
 from models.condition_values import quoted
 
 Cuts = Mapping[str, float | None]
-"""Cut points by `Cut.key`; null where nobody has a value."""
+"""Cut points by name (of conditions `Cut.key`); null where nobody has a value."""
 TOP, BOTTOM, BRINGS = "top", "bottom", "brings"
 FUNCTIONS = (TOP, BOTTOM, BRINGS)
 
