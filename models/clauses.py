@@ -23,8 +23,8 @@ LOOSENED = {">=": -1.0, ">": -1.0, "<=": 1.0, "<": 1.0}
 """In which direction a bound moves to let more in."""
 
 
-class Need(NamedTuple):
-    """What a clause asks of a customer.
+class Demand(NamedTuple):
+    """What a clause demands of a customer.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Clause(ABC):
         """Return what it looks at."""
         return ()
 
-    def need(self, cuts: Cuts, *, wanted: bool) -> Need | None:  # noqa: ARG002 - most need something
+    def demand(self, cuts: Cuts, *, wanted: bool) -> Demand | None:  # noqa: ARG002 - most demand something
         """Return what it asks of a customer, or what its opposite asks; null when that is nothing."""
         return None
 
@@ -121,14 +121,14 @@ class Comparison(Clause):
         """Return both sides."""
         return self.left, self.right
 
-    def need(self, cuts: Cuts, *, wanted: bool) -> Need | None:  # noqa: ARG002
+    def demand(self, cuts: Cuts, *, wanted: bool) -> Demand | None:  # noqa: ARG002
         """Return the bound, where it is a constant; of two columns what their difference must be."""
         operator = self.operator if wanted else OPPOSITE[self.operator]
         if isinstance(self.right, Constant):
-            return Need(self.left, operator, self.right.value)
+            return Demand(self.left, operator, self.right.value)
         if self.left.is_text:
             return None
-        return Need(Formula("-", (self.left, self.right)), operator, 0.0)
+        return Demand(Formula("-", (self.left, self.right)), operator, 0.0)
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class Among(Clause):
         """Return the value."""
         return (self.value,)
 
-    def need(self, cuts: Cuts, *, wanted: bool) -> Need:  # noqa: ARG002
+    def demand(self, cuts: Cuts, *, wanted: bool) -> Demand:  # noqa: ARG002
         """Return the list."""
-        return Need(self.value, "in" if wanted else "not in", list(self.options))
+        return Demand(self.value, "in" if wanted else "not in", list(self.options))
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ class Missing(Clause):
         """Return the value."""
         return (self.value,)
 
-    def need(self, cuts: Cuts, *, wanted: bool) -> Need:  # noqa: ARG002
+    def demand(self, cuts: Cuts, *, wanted: bool) -> Demand:  # noqa: ARG002
         """Return whether the value must be known."""
-        return Need(self.value, "unknown" if wanted else "known", None)
+        return Demand(self.value, "unknown" if wanted else "known", None)
 
 
 @dataclass(frozen=True)
@@ -211,9 +211,9 @@ class Ranked(Clause):
         """Return the value."""
         return (self.value,)
 
-    def need(self, cuts: Cuts, *, wanted: bool) -> Need | None:
+    def demand(self, cuts: Cuts, *, wanted: bool) -> Demand | None:
         """Return the cut point."""
-        return self._compared(cuts).need(cuts, wanted=wanted)
+        return self._compared(cuts).demand(cuts, wanted=wanted)
 
 
 @dataclass(frozen=True)

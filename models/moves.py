@@ -3,7 +3,7 @@
 from typing import Any
 
 from features.contract import Kind
-from models.clauses import Need
+from models.clauses import Demand
 from models.condition_values import Column, Plain, Row, Value
 from models.conditions import Condition
 from models.cuts import Cuts
@@ -24,25 +24,27 @@ def facts(condition: Condition, cuts: Cuts, *, before: Row | None, now: Row) -> 
     Returns
     -------
     Per fact ``feature`` (a column, or a formula as text), ``value``, ``before`` (left out where the row
-    before does not tell), and what is needed: ``bound`` and ``point`` as of `models.clauses.Need`.
+    before does not tell), and what is demanded: ``bound`` and ``point`` as of `models.clauses.Demand`.
     """
-    needs = [
-        need
+    demands = [
+        demand
         for clause, wanted in condition.clause.deciding(now, cuts)
-        if (need := clause.need(cuts, wanted=wanted)) is not None
+        if (demand := clause.demand(cuts, wanted=wanted)) is not None
     ]
-    found = [_fact(need, before, now) for need in needs]
+    found = [_fact(demand, before, now) for demand in demands]
     unique = [fact for number, fact in enumerate(found) if fact not in found[:number]]
     changed = [fact for fact in unique if "before" in fact and fact["before"] != fact["value"]]
     return (changed or unique)[:MOST]
 
 
-def _fact(need: Need, before: Row | None, now: Row) -> Fact:
-    is_told = before is not None and all(name in before for name in need.value.columns())
-    earlier = {"before": _plain(need.value, need.value.of(before))} if before is not None and is_told else {}
-    point = need.point if isinstance(need.point, list) else _plain(need.value, need.point)
-    value = _plain(need.value, need.value.of(now))
-    return {"feature": need.value.text, "value": value, **earlier, "bound": need.bound, "point": point}
+def _fact(demand: Demand, before: Row | None, now: Row) -> Fact:
+    is_told = before is not None and all(name in before for name in demand.value.columns())
+    earlier = (
+        {"before": _plain(demand.value, demand.value.of(before))} if before is not None and is_told else {}
+    )
+    point = demand.point if isinstance(demand.point, list) else _plain(demand.value, demand.point)
+    value = _plain(demand.value, demand.value.of(now))
+    return {"feature": demand.value.text, "value": value, **earlier, "bound": demand.bound, "point": point}
 
 
 def _plain(value: Value, known: Plain | None) -> Plain | None:
