@@ -10,7 +10,7 @@ import duckdb
 from features.contract import Kind
 from features.tier_settings import TierSettings, default_levels
 from models.condition_text import Texts
-from models.condition_values import Row, literal, quoted
+from models.condition_values import Row, literal
 from models.conditions import Condition
 from models.cuts import Cut, Cuts, cuts_sql
 from models.moves import facts
@@ -196,21 +196,16 @@ class TierPolicy:
         rest = literal(self.names[-1])
         return f"CASE{whens} ELSE {rest} END" if whens else rest
 
-    def keep_sql(self, cuts: Cuts, previous: str = "previous_tier") -> str:
-        """Write whether a customer stays.
+    def keep_sql(self, cuts: Cuts) -> str:
+        """Write whether a customer stays in ``previous_tier``; false where that is no tier of this policy.
 
         So it is where the old tier's eased condition holds, and no better tier's condition.
-
-        Parameters
-        ----------
-        previous
-            The column with the tier before; false where it is null or no tier of this policy.
         """
         whens = "".join(
             f" WHEN {literal(level.name)} THEN {' AND '.join(self._stays(number, cuts))}"
             for number, level in enumerate(self.levels)
         )
-        return f"CASE {quoted(previous)}{whens} ELSE false END"
+        return f"CASE previous_tier{whens} ELSE false END"
 
     def _stays(self, number: int, cuts: Cuts) -> list[str]:
         own = self._kept[self.names[number]]
