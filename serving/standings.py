@@ -135,10 +135,12 @@ def _iso(column: sa.Column[Any], dialect: sa.Dialect) -> sa.ColumnElement[Any]:
 
 
 def _batches(connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    for rows in connection.execute(query).partitions(CHUNK_ROWS):
+    result = connection.execute(query)
+    while rows := result.cursor.fetchmany(CHUNK_ROWS):  # plain tuples: all is text, and millions are read
         columns = zip(*rows, strict=True)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    result.close()
 
 
 def _type(name: str) -> pa.DataType:

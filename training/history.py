@@ -80,9 +80,11 @@ class History:
         ----------
         share
             Of the customers to draw, by a hash of their id: the same ones in every snapshot. Shares of
-            different origins differ by little, so a snapshot is made for the next power of a half.
+            different origins differ by little, so a snapshot is made for the next power of a half, or
+            taken from a larger one.
         """
-        made = 2.0 ** math.ceil(math.log2(share))
+        larger = [made for day, made in self._snapshots if day == as_of and made >= share]
+        made = min(larger, default=2.0 ** math.ceil(math.log2(share)))
         key = (as_of, made)
         if key not in self._snapshots:
             self._fill_spine(as_of, made)
@@ -136,10 +138,10 @@ class History:
         """Return the share of customers that are at most `MOST_CUSTOMERS` at `as_of`."""
         return min(1.0, MOST_CUSTOMERS / max(self.customers(as_of), 1))
 
-    def share(self, as_of: datetime) -> float:
-        """Return the share of customers whose snapshots until `as_of` are `MOST_CELLS` together."""
+    def share(self, as_of: datetime, *, cells: int = MOST_CELLS) -> float:
+        """Return the share of customers whose snapshots until `as_of` are so many cells together."""
         rows = sum(self.customers(cutoff) for cutoff in self.cutoffs(as_of))
-        return min(1.0, MOST_CELLS / max(rows * len(self.plan.names()), 1))
+        return min(1.0, cells / max(rows * len(self.plan.names()), 1))
 
     def lesson(self, as_of: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what can be taught at `as_of`: the snapshots before it, and the present one.

@@ -8,10 +8,12 @@ from sklearn.base import clone
 
 from models.bundle import Bundle
 from models.estimator import ForecastEstimator
-from training.history import History
+from training.history import MOST_CELLS, History
 
 ORIGINS = 2
 """Held-out windows, one horizon each, back to back before `as_of`."""
+JUDGED_CELLS = MOST_CELLS // 2
+"""Which recipe is better shows in half the customers: those of a large shop are drawn more sparsely."""
 
 Progress = Callable[[str], None]
 Watch = Callable[[datetime, str, ForecastEstimator], None]
@@ -35,6 +37,7 @@ def forecasts(  # noqa: PLR0913 - what is taught, where, and who looks on
     origins: list[datetime],
     known_by: datetime,
     progress: Progress,
+    cells: int = MOST_CELLS,
     beside: Beside = lambda _name, _fitted: {},
     watch: Watch = lambda _origin, _name, _fitted: None,
 ) -> pd.DataFrame:
@@ -44,6 +47,8 @@ def forecasts(  # noqa: PLR0913 - what is taught, where, and who looks on
     ----------
     known_by
         The truth is what was known at this instant.
+    cells
+        Rows times features of all snapshots that a recipe is taught on.
     beside
         Returns by name what a fitted forecaster is to be judged beside, fitted as well.
     watch
@@ -56,7 +61,7 @@ def forecasts(  # noqa: PLR0913 - what is taught, where, and who looks on
     """
     parts = []
     for origin in origins:
-        frame, labels = history.lesson(origin, share=history.share(origin))
+        frame, labels = history.lesson(origin, share=history.share(origin, cells=cells))
         crowd = history.crowd(origin)
         truth = history.labels(origin, known_by=known_by, share=crowd)
         for name, recipe in recipes.items():
@@ -84,7 +89,8 @@ def champion_forecasts(
     for origin in origins:
         estimator = champion.estimator()
         if trained_at > origin:
-            estimator = clone(estimator).fit(*history.lesson(origin, share=history.share(origin)))
+            share = history.share(origin, cells=JUDGED_CELLS)
+            estimator = clone(estimator).fit(*history.lesson(origin, share=share))
         crowd = history.crowd(origin)
         truth = history.labels(origin, known_by=known_by, share=crowd)
         parts.append(_judged(estimator, history.snapshot(origin, share=crowd), truth, origin, name))
