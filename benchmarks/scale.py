@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -164,6 +164,47 @@ def with_tierwise(folder: Path) -> None:
             connection.execute(f"CREATE TABLE result AS {steps['features']}")
 
 
+def with_standing(folder: Path) -> None:
+    """Score twice, a week apart, and tell how much of the second run the standing took."""
+    from features.configuration import Configuration  # noqa: PLC0415
+    from models.bundle import Bundle  # noqa: PLC0415
+    from serving import scoring, standings  # noqa: PLC0415
+    from serving.scoring import ScoringJob  # noqa: PLC0415
+    from serving.standing import StandingJob  # noqa: PLC0415
+    from serving.store import Store  # noqa: PLC0415
+    from training.train import registry_of  # noqa: PLC0415
+
+    configuration = Configuration.read(folder / "tierwise.toml", environ={})
+    registry = registry_of(configuration)
+    version = registry.find("champion").version
+    bundle = Bundle.read(registry.fetch(version))
+    parts = (StandingJob, "stand"), (standings, "move"), (scoring, "expected_transitions")
+    with Store.open(folder / "standing.db") as store:
+        job = ScoringJob(configuration, bundle, str(version), store)
+        job.run(as_of=AS_OF - timedelta(days=7))
+        taken = [summed(owner, name) for owner, name in parts]
+        start = time.perf_counter()
+        job.run(as_of=AS_OF)
+        whole, standing = time.perf_counter() - start, sum(map(sum, taken))
+    print(f"a second run without its standing\t{whole - standing}\nits standing\t{standing}", flush=True)
+
+
+def summed(owner: object, name: str) -> list[float]:
+    """Let a function note how long each of its calls takes."""
+    taken: list[float] = []
+    plain = getattr(owner, name)
+
+    def noting(*given: object, **named: object) -> object:
+        start = time.perf_counter()
+        try:
+            return plain(*given, **named)
+        finally:
+            taken.append(time.perf_counter() - start)
+
+    setattr(owner, name, noting)
+    return taken
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     """Print how long it took, for the process that asked."""
@@ -177,7 +218,9 @@ JOBS: dict[str, Callable[[Path], None]] = {
     "Polars": with_polars,
     "pandas": with_pandas,
     "Tierwise": with_tierwise,
+    "two runs": with_standing,
 }
+AFTER_TRAINING = ("two runs",)
 COMMAND = [str(Path(sys.executable).with_name("tierwise"))]
 
 
@@ -224,17 +267,23 @@ def main() -> None:
 def measured(folder: Path) -> Iterator[tuple[float, str, str]]:
     """Run the jobs one after another; yield seconds, name and peak memory of each and of its parts."""
     for job in JOBS:
-        _, peak, printed = run([sys.executable, __file__, "--job", job, "--folder", str(folder)])
-        parts = {
-            what: float(seconds) for what, seconds in (line.split("\t") for line in printed.splitlines())
-        }
-        yield sum(parts.values()), job if len(parts) > 1 else f"{job}, {next(iter(parts))}", f"{peak:.1f}"
-        if len(parts) > 1:
-            yield from ((seconds, f"— {what}", "") for what, seconds in parts.items())
+        if job not in AFTER_TRAINING:
+            yield from of_job(job, folder)
     configuration = ["-c", str(folder / "tierwise.toml"), "--as-of", f"{AS_OF:%Y-%m-%d}"]
     for command in (["train"], ["score", "--out", str(folder / "scores.parquet")]):
         seconds, peak, _ = run([*COMMAND, *command, *configuration])
         yield seconds, f"tierwise {command[0]}", f"{peak:.1f}"
+    for job in AFTER_TRAINING:
+        yield from of_job(job, folder)
+
+
+def of_job(job: str, folder: Path) -> Iterator[tuple[float, str, str]]:
+    """Run a job; yield its seconds, name and peak memory, then those of its parts."""
+    _, peak, printed = run([sys.executable, __file__, "--job", job, "--folder", str(folder)])
+    parts = {what: float(seconds) for what, seconds in (line.split("\t") for line in printed.splitlines())}
+    yield sum(parts.values()), job if len(parts) > 1 else f"{job}, {next(iter(parts))}", f"{peak:.1f}"
+    if len(parts) > 1:
+        yield from ((seconds, f"— {what}", "") for what, seconds in parts.items())
 
 
 if __name__ == "__main__":
