@@ -12,14 +12,12 @@ from models.bundle import Bundle
 from models.likelihood import Vector
 from models.reasons import ReasonWriter
 from models.standing import known_share
+from models.subjects import PROFILE
 
 KNOWN = {"historic_value": "spend_all", "orders": "orders_all", "tenure_days": "tenure_days"}
 """What a forecast says of the past, by the feature that tells it ..."""
 OF_CONTRACTS = {"historic_value": "fees_all", "runs": RUNS, "age_days": "contract_age_days"}
 """... and in the contractual setting."""
-
-
-PROFILE = ("main_category", "return_days")
 
 
 class LiveForecaster:
