@@ -16,16 +16,16 @@ def standing_at(periods: pd.DataFrame, *, kind: Kind, at: datetime) -> pd.Series
     Parameters
     ----------
     periods
-        One row per customer, kind and period: ``customer_id``, ``kind``, ``name`` (null for a customer of
-        whom no source told any more), ``started_at`` and ``ended_at`` (times with a zone; the end is null
-        while the period lasts, and no part of it).
+        One row per customer, kind and period: ``customer_id``, ``kind``, ``name``, ``started_at`` and
+        ``ended_at`` (times with a zone; the end is null while the period lasts, and no part of it). Of a
+        customer of whom no source tells any more none lasts.
     at
         An instant, with a zone; customers without a standing then are left out.
     """
     of_kind = periods[periods["kind"] == kind]
     started = pd.to_datetime(of_kind["started_at"], utc=True) <= at
     ended = pd.to_datetime(of_kind["ended_at"], utc=True)
-    lasting = of_kind[started & (ended.isna() | (ended > at)) & of_kind["name"].notna()]
+    lasting = of_kind[started & (ended.isna() | (ended > at))]
     return lasting.set_index("customer_id")["name"]
 
 

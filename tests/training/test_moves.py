@@ -12,7 +12,6 @@ PERIODS = pd.DataFrame(
         ("rises", "value_tier", "high", JUNE, None),
         ("comes", "value_tier", "low", JUNE, None),
         ("goes", "value_tier", "low", JANUARY, JUNE),
-        ("goes", "value_tier", None, JUNE, None),
         ("stays", "lifecycle_stage", "repeat", JANUARY, None),
     ],
     columns=["customer_id", "kind", "name", "started_at", "ended_at"],
