@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from features.configuration import Project
+from features.errors import InputError
 from features.scratch import scratch_folder
 from models.bundle import Bundle
 from models.estimator import ForecastEstimator
@@ -65,6 +66,18 @@ class Result:
     evaluation: Evaluation | None
     held_out: pd.DataFrame
     present: pd.DataFrame | None = None
+
+
+def champion_so_far(registry: Registry) -> tuple[Bundle | None, str | None]:
+    """Read the champion; where there is one that cannot be read, as of an older format, tell why instead."""
+    served = [version for version in registry.versions() if CHAMPION in version.aliases]
+    if not served:
+        return None, None
+    folder = registry.fetch(served[0].version)
+    try:
+        return Bundle.read(folder), None
+    except InputError as error:
+        return None, f"cannot be read ({str(error).partition('; ')[0]})"
 
 
 def register(result: Result, registry: Registry, project: Project, champion: Bundle | None) -> Training:

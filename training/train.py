@@ -32,12 +32,12 @@ from training.gate import SO_FAR, judge, unfit
 from training.golden import with_golden_histories
 from training.grade import grade_of
 from training.history import History
-from training.holdout import Progress, Watch, champion_forecasts, forecasts, held_out_origins
+from training.holdout import JUDGED_CELLS, Progress, Watch, champion_forecasts, forecasts, held_out_origins
 from training.leakage import check_engines_agree, check_no_future, check_single_features
 from training.potential import PotentialTrial
 from training.recipes import TREES, recipes
-from training.registration import Result, Training, register
-from training.registry import CHAMPION, Registry
+from training.registration import Result, Training, champion_so_far, register
+from training.registry import Registry
 from training.transitions import Standings
 from training.tuning import tune
 
@@ -96,7 +96,13 @@ class Lesson:
         tried = recipes(self.settings, seed=SEED)
         judged = [
             forecasts(
-                self.history, tried, origins=origins, known_by=self.as_of, progress=progress, watch=watch
+                self.history,
+                tried,
+                origins=origins,
+                known_by=self.as_of,
+                progress=progress,
+                cells=JUDGED_CELLS,
+                watch=watch,
             )
         ]
         if champion is not None:
@@ -160,11 +166,26 @@ def train(
             "from; take [features] out"
         )
     registry = registry_of(configuration)
-    champion = _champion(registry)
+    champion, unreadable = champion_so_far(registry)
     if project.setting == "labelled":
-        return labelled.train_labelled(configuration, registry, champion, as_of=as_of, progress=progress)
-    if project.setting == "contractual":
-        return contracts.train_contracts(configuration, registry, champion, as_of=as_of, progress=progress)
+        done = labelled.train_labelled(configuration, registry, champion, as_of=as_of, progress=progress)
+    elif project.setting == "contractual":
+        done = contracts.train_contracts(configuration, registry, champion, as_of=as_of, progress=progress)
+    else:
+        done = _train(configuration, registry, champion, as_of=as_of, own=own, progress=progress)
+    return replace(done, verdict=done.verdict.after(unreadable))
+
+
+def _train(
+    configuration: Configuration,
+    registry: Registry,
+    champion: Bundle | None,
+    *,
+    as_of: datetime | None,
+    own: Sequence[Function],
+    progress: Progress,
+) -> Training:
+    project = configuration.project
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
@@ -233,11 +254,6 @@ def _tuning_notes(lesson: Lesson) -> list[str]:
         return []
     why = "there was no time for a trial" if lesson.tuning else "the history is too short for its origins"
     return [f"forecast.tuning_minutes = {lesson.settings.tuning_minutes:g} changed nothing: {why}"]
-
-
-def _champion(registry: Registry) -> Bundle | None:
-    served = [version for version in registry.versions() if CHAMPION in version.aliases]
-    return Bundle.read(registry.fetch(served[0].version)) if served else None
 
 
 def lesson_of(

@@ -1,4 +1,7 @@
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -47,6 +50,14 @@ def flip_a_byte_of_the_bundle(shop: Any) -> None:
     file.write_bytes(content)
 
 
+def age_the_bundle(shop: Any) -> None:
+    (file,) = (shop.workspace / "artifacts").glob("*/artifacts/bundle/manifest.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2}))
+    registry = sqlite3.connect(shop.workspace / "mlflow.db")
+    with closing(registry), registry:
+        registry.execute("UPDATE model_version_tags SET value = 'of old' WHERE key = 'digest'")
+
+
 def forget_the_model(shop: Any) -> None:
     (shop.workspace / "mlflow.db").unlink()
 
@@ -86,7 +97,7 @@ def test_wrong_input_is_refused_in_a_sentence_and_the_run_stays(
     assert not out.exists()
 
 
-@pytest.mark.parametrize("spoil", [change_the_currency, lose_the_products])
+@pytest.mark.parametrize("spoil", [change_the_currency, lose_the_products, age_the_bundle])
 def test_training_again_is_the_remedy_where_the_champion_fits_no_more(
     shop: Any, run: Run, end: str, spoil: Callable[[Any], None]
 ) -> None:
