@@ -11,6 +11,10 @@ from features.feedback import COMPLAINT
 from features.instants import Cutoff
 from features.parsing import identifier, literal
 
+EVERYBODY = (
+    "(SELECT features.*, scored.* EXCLUDE (customer_id) FROM features JOIN scored USING (customer_id))"
+)
+"""What `lost_table` reads of a run: the tables ``features`` and ``scored``, side by side."""
 SIGN_DAYS = 30
 """A sign of life, or a first order after a loss, is told for so many days."""
 NEAR_DAYS = 90

@@ -8,10 +8,8 @@ import pyarrow.parquet as pq
 
 from features.instants import Cutoff
 from models.bundle import Bundle
-from models.lost import lost_table
+from models.lost import EVERYBODY, lost_table
 from serving.store import Run, Store
-
-EVERYBODY = "(SELECT * FROM features JOIN scored USING (customer_id))"
 
 
 def write_lost(

@@ -18,7 +18,7 @@ from features.plan import FeaturePlan
 from features.staging import stage
 from features.tier_settings import TierSettings
 from models.bundle import Bundle
-from models.lost import lost_table
+from models.lost import EVERYBODY, lost_table
 from models.placement import Placement
 from training.fairness import attributes_at, calibration_by_group, tier_rates
 from training.funnel import retention, stage_rates
@@ -36,9 +36,6 @@ from training.versions import Version
 PAGE = "report.html"
 MOVED = timedelta(days=28)
 """Moves are told since the latest run that is at least as old, else since the first."""
-EVERYBODY = (
-    "(SELECT features.*, scored.* EXCLUDE (customer_id) FROM features JOIN scored USING (customer_id))"
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
