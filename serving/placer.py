@@ -46,7 +46,8 @@ class Placer:
         values = tuple(subject.get(name) for name in self._reads)
         found = self._connection.execute(self._query, values).fetchone()
         standing = dict(zip(("value_tier", *CLASSES), found, strict=True))
-        standing["is_base_customer"] = None if found[3] is None else bool(found[3])
+        is_base = standing["is_base_customer"]
+        standing["is_base_customer"] = None if is_base is None else bool(is_base)
         if standing["value_tier"] == self._without_potential:
             standing["potential_score"] = None
         return standing
