@@ -126,6 +126,8 @@ def risk_and_value(
         rows = np.log1p(np.asarray(cells.get_array(), dtype=float))
         cells.set_array(None)
         cells.set(facecolor=BLUE, edgecolor=BLUE, alpha=0.12 + 0.88 * rows / rows.max())
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
     ax.plot(
         *(saving[name].to_numpy() for name in ("churn_risk", "value_if_kept")),
         linestyle="none",
@@ -139,9 +141,7 @@ def risk_and_value(
     ax.set(title=words("saving.plot"), xlabel=words("saving.risk"), xlim=(-0.03, 1.03))
     ax.set_ylabel(words("saving.value", currency=currency))
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     ax.yaxis.set_major_formatter(FuncFormatter(thousands))
-    ax.yaxis.set_minor_formatter(NullFormatter())
     return finish(ax, legend="best")
 
 

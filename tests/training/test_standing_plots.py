@@ -122,8 +122,10 @@ def test_darker_cells_hold_more_customers_and_those_worth_saving_are_marked() ->
     assert ax.lines[0].get_xydata().tolist() == [[0.9, 1000.0]]
 
 
-def test_nobody_with_a_value_leaves_the_plot_empty() -> None:
-    ax = standing_plots.risk_and_value(CUSTOMERS.head(0), CUSTOMERS.head(0))
+@pytest.mark.parametrize("customers", [CUSTOMERS.head(0), CUSTOMERS.assign(value_if_kept=0.0)])
+def test_nobody_with_a_value_leaves_the_plot_empty(customers: pd.DataFrame) -> None:
+    ax = standing_plots.risk_and_value(customers, customers)
+    ax.get_figure().canvas.draw()
     assert list(ax.collections) == []
 
 
