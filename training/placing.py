@@ -18,6 +18,8 @@ from models.standing import percentile, quantile_grid
 
 HISTORIC = {"spend_all", "fees_all"}
 """The features that are the historic value, each in its setting."""
+DATED = "next_order_days"
+"""The forecast that a run knows as a date only, so that no condition may name it."""
 
 
 def placed(
@@ -81,7 +83,7 @@ def _make_features(connection: duckdb.DuckDBPyConnection, present: pd.DataFrame)
 
 
 def _scores(present: pd.DataFrame, forecasts: pd.DataFrame) -> pa.Table:
-    told = forecasts.assign(customer_id=present.index.to_numpy())
+    told = forecasts.drop(columns=DATED, errors="ignore").assign(customer_id=present.index.to_numpy())
     for historic in HISTORIC & {*present.columns}:
         told["historic_value"] = present[historic].to_numpy()
     if "churn_risk" in told:
