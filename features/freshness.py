@@ -101,7 +101,7 @@ def freshness(
         raise StaleDataError(
             f"the orders look incomplete before {as_of:%Y-%m-%d}: from {result.first} to {result.last} there "
             f"are {customers:,} customer-days with orders where about {expected:,.0f} are usual; wait for "
-            "the late load, or score all the same with --allow-stale"
+            "the late load, name an earlier day with --as-of, or score all the same with --allow-stale"
         )
     return result
 
