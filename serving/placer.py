@@ -28,7 +28,8 @@ class Placer:
         self.lost_days = placement.rhythm.lost_days
         self.kinds = placement.policy.kinds
         self._without_potential = placement.without_potential
-        self._reads = placement.columns
+        rules = placement.place_sql("subject")
+        self._reads = [name for name in placement.columns if identifier(name) in rules]
         subject = ", ".join(f"? AS {identifier(name)}" for name in self._reads)
         told = ", ".join(("value_tier", *CLASSES))
         self._query = f"SELECT {told} FROM ({placement.place_sql(f'(SELECT {subject})')})"
