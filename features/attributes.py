@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 
 from features.contract import CUSTOMERS, DAY, Kind, slug
 from features.days import SUBJECT
+from features.instants import Cutoff
 
 LONG_AGO = -(2**62)
 
@@ -67,6 +68,14 @@ def summary(customers: ir.Table, spine: ir.Table, attributes: Sequence[Attribute
     latest = joined.mutate(place=newest_first).filter(lambda t: t.place == 0)
     values = {f"_{each.feature}": _number(latest, each) for each in attributes}
     return latest.select(SUBJECT, "joined_at", **values)
+
+
+def customers_at(cutoff: Cutoff) -> str:
+    """Write DuckDB's query for each customer's row of the staged ``customers``, chosen as in `summary`."""
+    return (
+        f"SELECT * FROM {CUSTOMERS.name} WHERE coalesce(valid_from < {cutoff.micros}, TRUE) "
+        "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC NULLS LAST) = 1"
+    )
 
 
 def features(t: ir.Table, attributes: Sequence[Attribute], *, knows_joining: bool) -> dict[str, ir.Value]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
+from features.attributes import customers_at
 from features.contract import CUSTOMERS, Kind
 from features.instants import Cutoff
 from features.parsing import identifier
@@ -14,11 +15,6 @@ from features.survey import KINDS
 TABLE = "subjects"
 PROFILE = {"main_category": Kind.TEXT, "return_days": Kind.NUMBER}
 """What `features.profile` tells."""
-_ATTRIBUTES = """
-LEFT JOIN (SELECT * FROM customers WHERE valid_from IS NULL OR valid_from < {as_of}
-    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC NULLS LAST) = 1
-) AS attributes USING (customer_id)
-"""
 
 
 class Source(NamedTuple):
@@ -66,11 +62,12 @@ def make_subjects(
     """
     taken = {name: source.table for name, source in columns.items()} | dict.fromkeys(PROFILE, "profile")
     listed = ", ".join(f"{table}.{identifier(name)}" for name, table in taken.items())
-    attributes = _ATTRIBUTES.format(as_of=cutoff.micros) if "attributes" in taken.values() else ""
+    attributes = f" LEFT JOIN ({customers_at(cutoff)}) AS attributes USING (customer_id)"
     connection.register("scores", scores)
     connection.execute(
         f"CREATE OR REPLACE TABLE {TABLE} AS SELECT customer_id, {listed} FROM scores "
-        f"JOIN features USING (customer_id) JOIN profile USING (customer_id) {attributes}"
+        "JOIN features USING (customer_id) JOIN profile USING (customer_id)"
+        + (attributes if "attributes" in taken.values() else "")
     )
     connection.unregister("scores")
 

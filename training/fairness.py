@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from fairlearn.metrics import MetricFrame
 
-from features.contract import CUSTOMERS
+from features.attributes import customers_at
 from features.instants import Cutoff
 from features.parsing import identifier
 from features.protected import check_attributes
@@ -49,15 +49,8 @@ def attributes_at(
     """
     check_attributes(connection, names)
     columns = ", ".join(map(identifier, names))
-    return (
-        connection.execute(
-            f"SELECT customer_id, {columns} FROM {CUSTOMERS.name} "
-            f"WHERE coalesce(valid_from < {cutoff.micros}, TRUE) "
-            "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC NULLS LAST) = 1"
-        )
-        .df()
-        .set_index("customer_id")
-    )
+    rows = connection.execute(f"SELECT customer_id, {columns} FROM ({customers_at(cutoff)})").df()
+    return rows.set_index("customer_id")
 
 
 def tier_rates(tiers: pd.Series, attributes: pd.DataFrame, *, best: str, worst: str) -> pd.DataFrame:
