@@ -22,6 +22,7 @@ from models.tiers import TierPolicy
 CLASSES = ("lifecycle_stage", "loyalty_tier", "is_base_customer", "need", "frequency_band", "monetary_band")
 CLASS_KINDS = dict.fromkeys(CLASSES, Kind.TEXT) | {"is_base_customer": Kind.FLAG}
 """What conditions may name beside the columns of a subject: what a customer is classed as."""
+BANDS = ("frequency_band", "monetary_band")
 READ = (
     *("orders_all", "orders_365d", "spend_365d", "recency_days", "tenure_days", "gap_max_days"),
     *("contract_runs", "contract_age_days", "contracts_before", "contract_lapsed"),
@@ -177,3 +178,11 @@ def columns_read(policy: TierPolicy, available: Iterable[str]) -> tuple[str, ...
     """Return which of the columns at hand the rules may read, each once; classes are none."""
     wanted = {*READ, *policy.columns} - {*CLASSES}
     return tuple(dict.fromkeys(name for name in available if name in wanted))
+
+
+def class_kinds(setting: str) -> dict[str, Kind]:
+    """Return the classes that there are in a setting, with what they hold: contracts have no bands."""
+    if setting == "labelled":
+        return {}
+    left_out = BANDS if setting == "contractual" else ()
+    return {name: kind for name, kind in CLASS_KINDS.items() if name not in left_out}

@@ -6,13 +6,20 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from features.contract import Kind
 from features.errors import InputError
 from features.instants import Cutoff
 from features.silence import Rhythm
 from features.tier_settings import TierSettings
-from models.placement import CLASS_KINDS, Placement, columns_read
-from models.subjects import TABLE, make_subjects, sources
+from models.placement import Placement, class_kinds, columns_read
+from models.subjects import TABLE, Source, make_subjects, sources
 from models.tiers import TierPolicy
+
+FORECASTS = (
+    *("churn_risk", "churn_risk_percentile", "expected_orders", "expected_value", "value_low", "value_high"),
+    *("clv", "historic_value"),
+)
+"""What is forecast, or known, of whoever has ordered."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,15 @@ class Rules:
             The tiers are no policy for such customers.
         """
         known = sources(connection, features, scores)
+        if self.setting == "transactional":  # of prospects alone nothing is forecast, and the tiers stay
+            known |= {
+                name: Source(Kind.NUMBER, "scores") for name in FORECASTS if name in scores.column_names
+            }
         policy = TierPolicy.of(
             self.settings,
             setting=self.setting,
             label_means="churn" if "churn_risk" in known else "conversion",
-            columns={name: source.kind for name, source in known.items()} | CLASS_KINDS,
+            columns={name: source.kind for name, source in known.items()} | class_kinds(self.setting),
         )
         self._check_protected(policy)
         columns = {name: known[name] for name in columns_read(policy, known)}

@@ -180,6 +180,14 @@ def test_one_customer_is_placed_as_everybody_was(nights: Nights) -> None:
         assert found["value_tier"] == row["value_tier"]
 
 
+def test_prospects_alone_stand_in_the_tiers_of_every_other_night(nights: Nights) -> None:
+    orders = nights.shop.orders
+    nights.shop = replace(nights.shop, orders=orders[orders["ordered_at"] >= nights.end - WEEK])
+    alone = nights.score(weeks=1)
+    assert {*alone["lifecycle_stage"]} == {"prospect"}
+    assert {*alone["value_tier"]} == {"low"}
+
+
 def test_tiers_for_prices_are_refused(nights: Nights) -> None:
     with pytest.raises(InputError, match=r"tiers\.purpose.*never what a customer pays"):
         nights.score(weeks=0, tiers='[tiers]\npurpose = "pricing"\n')
