@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 import lightgbm as lgb
 import numpy as np
 
-from models.boosting import tree_settings
+from models.boosting import margin, tree_settings
 from models.contributions import ContributionTables
 from models.estimator import Columns
 from models.likelihood import Vector, log_odds
@@ -97,7 +97,7 @@ class Behaviour:
     def added(self, matrix: Vector) -> dict[str, Vector]:
         """Return by target what inputs of shape (n, f) add, each of shape (n,)."""
         return {
-            target: np.asarray(self.boosters_[target].predict(matrix, raw_score=True, num_threads=1))
+            target: margin(self.boosters_[target], matrix)
             if target in self.boosters_
             else np.zeros(len(matrix))
             for target in OBJECTIVES

@@ -1,8 +1,11 @@
-"""How small boosted trees are taught: regularised, repeatable, in one thread."""
+"""How small boosted trees are taught, and asked: regularised, repeatable, in one thread."""
 
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
+
+from models.likelihood import Vector
 
 
 def tree_settings(
@@ -34,3 +37,8 @@ def tree_settings(
         "num_threads": 1,
         "verbose": -1,
     }
+
+
+def margin(booster: lgb.Booster, matrix: Vector) -> Vector:
+    """Return what inputs of shape (n, f) add to the score that trees started from, of shape (n,)."""
+    return np.asarray(booster.predict(matrix, raw_score=True, num_threads=1))

@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from models.blend import Outcome, weigh_odds
-from models.boosting import tree_settings
+from models.boosting import margin, tree_settings
 from models.estimator import CALENDAR, Columns
 from models.likelihood import Vector
 
@@ -67,7 +67,7 @@ class FirstOrder:
         self.calibration_, self.auc_ = (0.0, 1.0), None
         taught, later = known & (day + horizon_days <= latest), known & (day == latest)
         if self._is_enough(came[taught]) and np.ptp(came[later]) > 0:
-            said = _margin(self._taught(matrix[taught], came[taught]), matrix[later])
+            said = margin(self._taught(matrix[taught], came[taught]), matrix[later])
             self.auc_ = float(roc_auc_score(came[later], said))
             if self.auc_ <= GUESS:
                 return None
@@ -81,7 +81,7 @@ class FirstOrder:
         """Return P(an order in the horizon), of shape (n,); NaN for who is known by nothing with a date."""
         shift, slope = self.calibration_
         matrix = np.column_stack([columns[name] for name in self.names_])
-        chance = expit(shift + slope * _margin(self.booster_, matrix))
+        chance = expit(shift + slope * margin(self.booster_, matrix))
         return np.where(dated(columns), chance, np.nan)
 
     def state(self) -> dict[str, Any]:
@@ -121,7 +121,3 @@ def dated(columns: Columns) -> Vector:
 def _varies(values: Vector) -> bool:
     known = values[~np.isnan(values)]
     return known.size > 0 and (known.size < values.size or bool((known != known[0]).any()))
-
-
-def _margin(booster: lgb.Booster, matrix: Vector) -> Vector:
-    return np.asarray(booster.predict(matrix, raw_score=True, num_threads=1))

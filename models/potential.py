@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from models.blend import NOTHING_LEARNT, Outcome, weigh_odds
-from models.boosting import tree_settings
+from models.boosting import margin, tree_settings
 from models.estimator import CALENDAR, Columns, ForecastEstimator
 from models.first_order import FirstOrder
 from models.likelihood import Vector, log_odds
@@ -147,7 +147,7 @@ class Potential:
         )
         if self.booster_ is not None:
             matrix = np.array([columns[name][ordered] for name in self.names_]).T
-            scores = scores + of_trees * _margin(self.booster_, matrix)
+            scores = scores + of_trees * margin(self.booster_, matrix)
         return np.asarray(expit(scores))
 
     def _learn(
@@ -223,7 +223,7 @@ class _Lesson:
         expected = np.exp(forecaster.blend_.add("value", *value[:3]))
         said = implied(forecaster.spread_, no_order, expected, self._cut)
         rows = len(self.came)
-        return Outcome(said, _margin(booster, self.matrix()), np.zeros(rows), self.came, np.full(rows, trust))
+        return Outcome(said, margin(booster, self.matrix()), np.zeros(rows), self.came, np.full(rows, trust))
 
 
 def implied(spread: ValueSpread, no_order: Vector, expected: Vector, cut: float) -> Vector:
@@ -253,7 +253,3 @@ def _teaching(forecaster: TreeForecaster, cuts: Mapping[float, float]) -> dict[f
         for one in forecaster.taught_.past
         if one.day in cuts and one.is_known(horizon) and one.history_days >= SETTLED_DAYS
     }
-
-
-def _margin(booster: lgb.Booster, matrix: Vector) -> Vector:
-    return np.asarray(booster.predict(matrix, raw_score=True, num_threads=1))
