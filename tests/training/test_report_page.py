@@ -285,7 +285,7 @@ def test_those_with_most_to_lose_stand_first_with_their_reason(english: str) -> 
     assert first == [
         f"{MARKUP}199",
         "重要客户",
-        "first order",
+        "first time",
         "99.5%",
         "11,800",
         "11,741",
