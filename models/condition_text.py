@@ -223,6 +223,8 @@ class _Reading:
                 raise self._wrong(f"{part.text} is text, and {operator} calculates with numbers")
         if isinstance(left, Constant) and isinstance(right, Constant):
             return self._number(combined(operator, left.value, right.value))
+        if operator == "/" and right == Constant(0.0):
+            raise self._wrong(f"{left.text} is divided by zero, which is never known")
         return Formula(operator, (left, right))
 
     def _first_known(self, node: exp.Expr) -> Value:

@@ -188,6 +188,7 @@ def test_what_is_no_plain_condition_is_refused(text: str) -> None:
         ("clv in ()", "in () is an empty list; name values"),
         ("clv in (spend_30d)", "a list holds numbers or texts, and spend_30d is neither"),
         ("1 = 1", "1 is the same for every customer; name a column"),
+        ("clv / 0 > 1", "clv is divided by zero, which is never known"),
     ],
 )
 def test_errors_say_what_and_where(text: str, reason: str) -> None:
