@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from features import parsing
 from features.contract import Kind
 
 Row = Mapping[str, Any]
@@ -12,15 +13,10 @@ Row = Mapping[str, Any]
 Plain = float | str
 
 
-def quoted(name: str) -> str:
-    """Quote an identifier, for every engine that follows the standard."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def literal(value: Plain) -> str:
     """Write a constant: text in quotes, a number so that every engine reads a double."""
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return parsing.literal(value)
     written = repr(value)
     return written if "e" in written else f"{written}e0"
 
@@ -51,11 +47,11 @@ class Column:
     @property
     def text(self) -> str:
         """Its name as a condition writes it."""
-        return self.name if re.fullmatch(r"[^\W\d]\w*", self.name) else quoted(self.name)
+        return self.name if re.fullmatch(r"[^\W\d]\w*", self.name) else parsing.identifier(self.name)
 
     def sql(self) -> str:
         """Write it as SQL."""
-        return quoted(self.name)
+        return parsing.identifier(self.name)
 
     def of(self, row: Row) -> Plain | None:
         """Return its value in a row."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
-from models.condition_values import quoted
+from features.parsing import identifier
 
 Cuts = Mapping[str, float | None]
 """Cut points by name (of conditions `Cut.key`); null where nobody has a value."""
@@ -65,7 +65,7 @@ def cuts_sql(cuts: Iterable[Cut], source: str = "subjects") -> str:
     )
     named = ", ".join(
         f"cuts_{columns.index((cut.function, cut.column))}."
-        f"at_{_shares(wanted, cut.function, cut.column).index(cut.share)} AS {quoted(cut.key)}"
+        f"at_{_shares(wanted, cut.function, cut.column).index(cut.share)} AS {identifier(cut.key)}"
         for cut in wanted
     )
     tables = ", ".join(f"cuts_{number}" for number in range(len(columns)))
@@ -80,7 +80,7 @@ def _query(function: str, column: str, shares: list[float], source: str) -> str:
     if function == BRINGS:
         return _bringing(column, shares, source)
     sign = "-" if function == TOP else ""
-    return _ranked(f"{sign}CAST({quoted(column)} AS DOUBLE)", shares, source, sign)
+    return _ranked(f"{sign}CAST({identifier(column)} AS DOUBLE)", shares, source, sign)
 
 
 def _ranked(value: str, shares: list[float], source: str, sign: str) -> str:
@@ -109,7 +109,7 @@ def _bringing(column: str, shares: list[float], source: str) -> str:
     chosen = ", ".join(
         f"max(x) FILTER (reached >= {share!r}e0 * total) AS at_{at}" for at, share in enumerate(shares)
     )
-    values = f"SELECT CAST({quoted(column)} AS DOUBLE) AS x FROM {source} AS s"
+    values = f"SELECT CAST({identifier(column)} AS DOUBLE) AS x FROM {source} AS s"
     reached = "sum(x) OVER (ORDER BY x DESC ROWS UNBOUNDED PRECEDING) AS reached"
     # The total is the last sum itself: another one may differ in its last digit, so that all are too few.
     return (
