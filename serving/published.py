@@ -5,6 +5,7 @@ import threading
 import time
 from typing import Any
 
+from features.errors import InputError
 from models.wording import told, told_move
 from serving.database import StoreError
 from serving.peers import Peers
@@ -71,15 +72,21 @@ class Published:
         Raises
         ------
         StoreError
-            The store cannot be used; all stays as it was.
+            The store cannot be used; all stays as it was, as after a run that another version has made.
         """
         run = self._opened().latest()
         if run is None or run.run_id == self._run_id:
             return
         facts = self._opened().facts(run.run_id)
         if facts is not None:
-            self.peers, self._run_id = Peers.of(facts), run.run_id
-            logger.info("percentiles and standing follow run %s", run.run_id)
+            self._run_id = run.run_id
+            try:
+                self.peers = Peers.of(facts)
+            except (InputError, LookupError, TypeError, ValueError) as error:
+                why = f"{type(error).__name__}: {error}"
+                logger.warning("run %s cannot be followed (%s); score with this version", run.run_id, why)
+            else:
+                logger.info("percentiles and standing follow run %s", run.run_id)
 
     def follow(self) -> None:
         """Refresh every few seconds, beside the requests, while the process lives."""

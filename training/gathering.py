@@ -126,7 +126,9 @@ def write_report(
             **gathering.parts(),
         )
     file = configuration.project.workspace / PAGE
-    file.write_text(page(report), encoding="utf-8")
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.write_text(page(report), encoding="utf-8")
+    unfinished.replace(file)
     return file
 
 

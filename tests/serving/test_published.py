@@ -44,6 +44,16 @@ def test_a_store_that_fails_leaves_the_grid(tmp_path: Path) -> None:
     assert published.peers.grid == [0.5]
 
 
+def test_a_run_of_another_version_leaves_the_peers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    where = f"sqlite:///{tmp_path / 'store.db'}"
+    published = Published(where, peers=HALF)
+    with Store.open(where) as store:
+        store.publish(a_run(customers=0), [], facts={"grid": [0.1]})
+    published.refresh()
+    assert published.peers.grid == [0.5]
+    assert "run first cannot be followed (KeyError: 'churn_risk_grid')" in caplog.text
+
+
 @pytest.mark.parametrize(("language", "word"), [("en", "lowers the churn risk"), ("zh", "降低流失风险")])
 def test_reasons_are_told_in_the_language_of_the_service(tmp_path: Path, language: str, word: str) -> None:
     where = f"sqlite:///{tmp_path / 'store.db'}"
