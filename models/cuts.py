@@ -47,7 +47,8 @@ def cuts_sql(cuts: Iterable[Cut], source: str = "subjects") -> str:
 
     The cut point of ``top`` is the value that comes nearest to the share when all with the same value go
     together, the larger share of two that are as near; so a share of customers without any purchase never
-    takes in everybody. ``bottom`` mirrors it: who is not in ``top(x, s)`` is in ``bottom(x, 1 - s)``.
+    takes in everybody, and is null, for nobody, where none comes nearer. ``bottom`` mirrors it: who is not
+    in ``top(x, s)`` is in ``bottom(x, 1 - s)``.
     ``brings`` is the value of the customer with whom, highest first, the share is reached.
 
     Parameters
@@ -93,7 +94,7 @@ def _ranked(value: str, shares: list[float], source: str, sign: str) -> str:
         for at in places
     )
     chosen = ", ".join(
-        f"{sign}(CASE WHEN under_{at} > 0 AND {share!r}e0 * n - under_{at} < upto_{at} - {share!r}e0 * n "
+        f"{sign}(CASE WHEN {share!r}e0 * n - under_{at} < upto_{at} - {share!r}e0 * n "
         f"THEN before_{at} ELSE mark_{at} END) AS at_{at}"
         for at, share in zip(places, shares, strict=True)
     )

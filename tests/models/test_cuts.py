@@ -27,11 +27,11 @@ def measured(connection: duckdb.DuckDBPyConnection, values: Values, *cuts: Cut) 
 
 
 def nearest_top(values: Values, share: float) -> float | None:
-    """Try every value there is: the one whose customers come nearest to the share, more rather than fewer."""
+    """Try every value, and none: whose customers come nearest to the share, more rather than fewer."""
     known = [value for value in values if value is not None]
-    reached = {value: sum(other >= value for other in known) for value in known}
-    order = sorted(reached, key=lambda value: (abs(reached[value] - share * len(known)), -reached[value]))
-    return order[0] if order else None
+    reached: dict[float | None, int] = {value: sum(other >= value for other in known) for value in known}
+    reached[None] = 0
+    return min(reached, key=lambda value: (abs(reached[value] - share * len(known)), -reached[value]))
 
 
 def bringing(values: Values, share: float) -> float | None:
