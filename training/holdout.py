@@ -12,8 +12,8 @@ from training.history import MOST_CELLS, History
 
 ORIGINS = 2
 """Held-out windows, one horizon each, back to back before `as_of`."""
-JUDGED_CELLS = MOST_CELLS // 2
-"""Which recipe is better shows in half the customers: those of a large shop are drawn more sparsely."""
+JUDGED_CELLS = MOST_CELLS // 3
+"""Which recipe is better shows in fewer customers: those of a large shop are drawn more sparsely."""
 
 Progress = Callable[[str], None]
 Watch = Callable[[datetime, str, ForecastEstimator], None]
