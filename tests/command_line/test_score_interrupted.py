@@ -13,12 +13,12 @@ Run = Callable[..., Any]
 BEFORE = "2024-01-25"
 KILLED = """
 import os, signal
-import serving.store
-insert = serving.store._insert
+import serving.bulk
+insert = serving.bulk._insert
 def killed(*args):
     insert(*args)
     os.kill(os.getpid(), signal.SIGKILL)
-serving.store._insert = killed
+serving.bulk._insert = killed
 """
 
 
