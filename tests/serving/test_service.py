@@ -93,7 +93,7 @@ def test_times_without_an_offset_are_utc_and_an_amount_is_quantity_times_price(s
         ({"customer": ADA, "as_of": "9999-01-01"}, 'as_of = "9999-01-01" is no time'),
         ({"customer": {"customer_id": 17850}}, "customer.customer_id = 17850 is no text"),
         ({"customer": {"customer_id": " "}}, "is blank"),
-        ({"customer": ADA | {"region": 5}}, "customer.region = 5 is no text, as the model or a tier reads it"),
+        ({"customer": ADA | {"region": 5}}, "customer.region = 5 is no text, as the model or a tier reads"),
         ({"customer": ADA | {"age": [5]}}, "customer.age = [5] is no text, number"),
         ({"customer": ADA, "orders": [ORDER | {"amount": 9e10}] * 20_000}, "more than can be counted"),
         ({"customer": ADA, "orders": [ORDER] * 20_001}, "orders has 20001 entries, and 20000 is the most"),
