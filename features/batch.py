@@ -27,6 +27,11 @@ def workplace(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
+def tables_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the names of the tables that there are."""
+    return {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+
+
 def end_of_data(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Return 00:00 UTC of the day after the last order line."""
     return _day_after(connection, "SELECT max(ordered_at) FROM orders")
@@ -57,7 +62,7 @@ def put_everybody_on_spine(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff
     Known is who had an order line, a contract, an interaction or feedback before the cutoff, or a row in
     ``customers`` that does not join later.
     """
-    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    tables = tables_in(connection)
     clocks = {table.name: table.clock for table in (ORDERS, INTERACTIONS, FEEDBACK, CONTRACTS)}
     known = [
         f"SELECT customer_id FROM {table} WHERE {clock} < {cutoff.micros} AND ingested_at <= {cutoff.micros}"

@@ -2,6 +2,7 @@
 
 import duckdb
 
+from features.batch import tables_in
 from features.contract import CONTRACTS, CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind
 from features.parsing import identifier
 from features.plan import FeaturePlan
@@ -15,7 +16,7 @@ def lacking(connection: duckdb.DuckDBPyConnection, plan: FeaturePlan) -> str | N
     A column of orders lacks when none of its lines has a value; an attribute also when it is of another
     kind than it was.
     """
-    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    tables = tables_in(connection)
     read = {
         ORDERS.name: plan.reads_orders,
         CONTRACTS.name: plan.reads_contracts,

@@ -8,6 +8,7 @@ from features.configuration import Configuration, nearest
 from features.contract import CUSTOMERS
 from features.errors import InputError
 from features.sources import CustomersSource, Source, read_sources
+from features.survey import attribute_kinds
 from features.tier_settings import FairnessSettings, TierSettings
 
 
@@ -47,9 +48,7 @@ def check_attributes(connection: duckdb.DuckDBPyConnection, names: Sequence[str]
     InputError
         One is not; names the nearest.
     """
-    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-    columns = connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall() if CUSTOMERS.name in tables else []
-    known = [column[0] for column in columns if column[0] not in CUSTOMERS.staged]
+    known = list(attribute_kinds(connection))
     for name in names:
         if name not in known:
             hint = nearest(name, known) if known else "there are none; bring them as sources.customers"

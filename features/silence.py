@@ -7,6 +7,8 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from features.batch import tables_in
+from features.contract import ORDERS
 from features.instants import micros
 
 LIMIT = 730
@@ -118,7 +120,7 @@ def shop_rhythm(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, horiz
         With the staged ``orders``; without that table there are no returns.
     """
     fallback = Rhythm(horizon_days, 2 * horizon_days)
-    if ("orders",) not in connection.execute("SHOW TABLES").fetchall():
+    if ORDERS.name not in tables_in(connection):
         return fallback
     lines, history = connection.execute(
         f"SELECT count(*), max(day) - min(day) FROM {_purchases(as_of)}"

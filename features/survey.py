@@ -8,6 +8,7 @@ import ibis
 import numpy as np
 
 from features.attributes import Attribute
+from features.batch import tables_in
 from features.configuration import nearest
 from features.contract import CONTRACTS, CUSTOMERS, FEEDBACK, INTERACTIONS, ORDERS, Kind, Table, slug
 from features.errors import InputError
@@ -169,6 +170,14 @@ def _why_not(counts: Sequence[tuple[Any, int]], rare: int, is_named: bool) -> st
     return f"none of its {len(counts):,} texts stands in {rare} rows"
 
 
+def attribute_kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, Kind]:
+    """Return the attributes of the staged ``customers``, in order, and what they hold; none without it."""
+    if CUSTOMERS.name not in tables_in(connection):
+        return {}
+    columns = connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall()
+    return {name: KINDS[kind] for name, kind, *_ in columns if name not in CUSTOMERS.staged}
+
+
 class _Look:
     """Questions to the staged tables, each about what was known at the cutoff.
 
@@ -178,7 +187,7 @@ class _Look:
     def __init__(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> None:
         self._connection = connection
         self._cutoff = cutoff
-        self._tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        self._tables = tables_in(connection)
 
     def known(self, table: Table) -> str:
         if table.name not in self._tables:
@@ -214,18 +223,14 @@ class _Look:
             return
         dated = f"SELECT * FROM ({relation}) WHERE valid_from IS NOT NULL"
         taken = set()
-        for name, kind, *_ in self._connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall():
+        for name, kind in attribute_kinds(self._connection).items():
             telling = relation if name in fixed else dated
-            if (
-                name in (*CUSTOMERS.staged, *left_out)
-                or slug(name) in taken
-                or not self.filled(telling, [name])
-            ):
+            if name in left_out or slug(name) in taken or not self.filled(telling, [name]):
                 continue
-            values = self._values(telling, name) if KINDS[kind] is Kind.TEXT else ()
+            values = self._values(telling, name) if kind is Kind.TEXT else ()
             if len(values) <= ATTRIBUTE_VALUES:
                 taken.add(slug(name))
-                yield Attribute(name, KINDS[kind], tuple(values), fixed=name in fixed)
+                yield Attribute(name, kind, tuple(values), fixed=name in fixed)
 
     def _values(self, relation: str, column: str) -> list[str]:
         if not relation:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
+from features.batch import tables_in
 from features.contract import FEEDBACK
 from features.feedback import COMPLAINT
 from features.instants import Cutoff
@@ -145,7 +146,7 @@ def lost_table(
     ``sign_of_life_days`` since.
     """
     known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-    tells = FEEDBACK.name in {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    tells = FEEDBACK.name in tables_in(connection)
     told = _TOLD.format(
         as_of_day=cutoff.day,
         clv_days=clv_days,

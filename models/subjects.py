@@ -7,10 +7,10 @@ import duckdb
 import pyarrow as pa
 
 from features.attributes import customers_at
-from features.contract import CUSTOMERS, Kind
+from features.contract import Kind
 from features.instants import Cutoff
 from features.parsing import identifier
-from features.survey import KINDS
+from features.survey import attribute_kinds
 
 TABLE = "subjects"
 PROFILE = {"main_category": Kind.TEXT, "return_days": Kind.NUMBER}
@@ -41,7 +41,7 @@ def sources(
     numbers = [field.name for field in scores.schema if pa.types.is_floating(field.type)]
     forecasts = [name for name in numbers if scores[name].null_count < scores.num_rows]
     return {
-        **{name: Source(kind, "attributes") for name, kind in _attributes(connection).items()},
+        **{name: Source(kind, "attributes") for name, kind in attribute_kinds(connection).items()},
         **dict.fromkeys(features, Source(Kind.NUMBER, "features")),
         **dict.fromkeys(forecasts, Source(Kind.NUMBER, "scores")),
         **{name: Source(kind, "profile") for name, kind in PROFILE.items()},
@@ -70,11 +70,3 @@ def make_subjects(
         + (attributes if "attributes" in taken.values() else "")
     )
     connection.unregister("scores")
-
-
-def _attributes(connection: duckdb.DuckDBPyConnection) -> dict[str, Kind]:
-    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-    if CUSTOMERS.name not in tables:
-        return {}
-    columns = connection.execute(f"DESCRIBE {CUSTOMERS.name}").fetchall()
-    return {name: KINDS[kind] for name, kind, *_ in columns if name not in CUSTOMERS.staged}

@@ -6,7 +6,7 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-from features.batch import SPINE
+from features.batch import SPINE, tables_in
 from features.contract import CUSTOMERS, FEEDBACK, INTERACTIONS
 from features.instants import Cutoff
 from features.parsing import local_day
@@ -132,7 +132,7 @@ def _from_prospect(
     connection: duckdb.DuckDBPyConnection, cutoff: Cutoff, lost_days: float, time_zone: str
 ) -> Iterator[str]:
     """Select who was known before the first order, since when, and the day of that order."""
-    tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    tables = tables_in(connection)
     contacts = [
         f"SELECT customer_id, day FROM {table.name} "
         f"WHERE occurred_at < {cutoff.micros} AND ingested_at <= {cutoff.micros}"

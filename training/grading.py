@@ -9,7 +9,7 @@ import duckdb
 import ibis
 import pandas as pd
 
-from features.batch import SPINE, put_on_spine
+from features.batch import SPINE, put_on_spine, tables_in
 from features.contract import DAY, FEEDBACK
 from features.days import SUBJECT, known, order_days, unbound_spine
 from features.feedback import COMPLAINT, RECOMMEND
@@ -224,8 +224,7 @@ class Grading:
 
     def _said(self, as_of: datetime, known_by: datetime) -> pd.DataFrame:
         """Sum by tier the feedback of the horizon."""
-        tables = {row[0] for row in self.connection.execute("SHOW TABLES").fetchall()}
-        if FEEDBACK.name not in tables:
+        if FEEDBACK.name not in tables_in(self.connection):
             return pd.DataFrame()
         end = micros(self._end(as_of))
         complaint = f"kind = {literal(COMPLAINT)}"

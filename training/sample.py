@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from features.batch import match_refunds, put_on_spine
+from features.batch import match_refunds, put_on_spine, tables_in
 from features.contract import ORDERS, TABLES, TREATMENTS
 from features.instants import Cutoff
 from features.live import LiveEngine
@@ -51,7 +51,7 @@ class Sample:
             f"AND ingested_at <= {cutoff.micros} ORDER BY hash(customer_id), customer_id LIMIT {CUSTOMERS}"
         )
         with duckdb.connect(config={"threads": 1}) as connection:
-            for (table,) in staged.execute("SHOW TABLES").fetchall():
+            for table in tables_in(staged):
                 if table in READ:
                     rows = staged.sql(
                         f"SELECT * FROM {table} WHERE customer_id IN (SELECT customer_id FROM ({drawn}))"
@@ -64,7 +64,7 @@ class Sample:
     @property
     def tables(self) -> list[str]:
         """The canonical tables that there are."""
-        return [name for (name,) in self.connection.execute("SHOW TABLES").fetchall() if name in READ]
+        return sorted(tables_in(self.connection) & READ)
 
     def features(self) -> dict[str, Feature]:
         """Return the features by name, as the batch engine makes them."""
