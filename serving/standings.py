@@ -1,19 +1,15 @@
 """Periods of standing in the store: who was in which tier or stage, from when to when, and why."""
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from serving.bulk import append
+from serving.bulk import CHUNK_ROWS, append, read
 from serving.database import StoreError
 from serving.tables import RUNS, STANDINGS, arrow_schema
 
-CHUNK_ROWS = 50_000
-ISO_OF_POSTGRESQL = 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00'
 _ENDS = sa.Table(
     "ends",
     sa.MetaData(),
@@ -38,18 +34,18 @@ def in_force(connection: sa.Connection, *, before: datetime) -> pa.Table:
     query = sa.select(*(STANDINGS.c[name] for name in STANDING)).where(
         STANDINGS.c.started_at < before, lasted
     )
-    return _table(connection, query, STANDING)
+    return read(connection, query)
 
 
 def periods(connection: sa.Connection, *, kind: str) -> pa.Table:
     """Read all periods of a kind, one row each, with `PERIODS`; ``ended_at`` is null while one lasts."""
-    return _table(connection, _PERIODS.where(STANDINGS.c.kind == kind), PERIODS)
+    return read(connection, _PERIODS.where(STANDINGS.c.kind == kind))
 
 
 def customer_periods(connection: sa.Connection, customer_id: str) -> pa.Table:
     """Read the periods of a customer, oldest first by kind, with `PERIODS`."""
     query = _PERIODS.where(STANDINGS.c.customer_id == customer_id)
-    return _table(connection, query.order_by(STANDINGS.c.kind, STANDINGS.c.started_at), PERIODS)
+    return read(connection, query.order_by(STANDINGS.c.kind, STANDINGS.c.started_at))
 
 
 def move(
@@ -111,37 +107,3 @@ def _check_preceding(connection: sa.Connection, as_of: datetime, preceding: str 
 def _take_back(connection: sa.Connection, as_of: datetime) -> None:
     connection.execute(sa.delete(STANDINGS).where(STANDINGS.c.started_at == as_of))
     connection.execute(sa.update(STANDINGS).where(STANDINGS.c.ended_at == as_of).values(ended_at=None))
-
-
-def _table(connection: sa.Connection, query: sa.Select[Any], names: tuple[str, ...]) -> pa.Table:
-    """Read a query into columns; times travel as text, since a million of them are slow to make."""
-    times = [name for name in names if pa.types.is_timestamp(_type(name))]
-    told = {name: _iso(STANDINGS.c[name], connection.dialect) for name in times}
-    query = query.with_only_columns(*(told.get(column.name, column) for column in query.selected_columns))
-    schema = pa.schema([(name, pa.string() if name in times else _type(name)) for name in names])
-    table = pa.Table.from_batches(_batches(connection, query, schema), schema)
-    for name in times:
-        texts = table[name].combine_chunks().dictionary_encode()
-        column = texts.dictionary.cast(_type(name)).take(texts.indices)
-        table = table.set_column(names.index(name), name, column)
-    return table
-
-
-def _iso(column: sa.Column[Any], dialect: sa.Dialect) -> sa.ColumnElement[Any]:
-    """Write a time as ISO 8601 text in UTC, as SQLite holds it."""
-    if dialect.name == "sqlite":
-        return sa.type_coerce(column, sa.Text).label(column.name)
-    return sa.func.to_char(sa.func.timezone("UTC", column), ISO_OF_POSTGRESQL).label(column.name)
-
-
-def _batches(connection: sa.Connection, query: sa.Select[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    result = connection.execute(query)
-    while rows := result.cursor.fetchmany(CHUNK_ROWS):  # plain tuples: all is text, and millions are read
-        columns = zip(*rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-    result.close()
-
-
-def _type(name: str) -> pa.DataType:
-    return pa.string() if name == "run_id" else _PERIOD.field(name).type

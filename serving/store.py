@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from serving import standings
 from serving.bulk import append
 from serving.database import Database
+from serving.plans import Plans
 from serving.tables import COLUMNS, RUNS, SCHEMA, SCORES
 
 CHUNK_ROWS = 20_000
@@ -108,6 +109,11 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
+
+    @property
+    def plans(self) -> Plans:
+        """What is planned for the customers of a run."""
+        return Plans(self._database)
 
     def published(self, run_id: str) -> Run | None:
         """Find a run; null when it was never published."""

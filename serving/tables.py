@@ -1,4 +1,4 @@
-"""The tables of the store: runs, one row per customer of each, and how long each standing lasted."""
+"""The tables of the store: runs and plans, one row per customer of each, and the periods of standing."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -102,6 +102,38 @@ STANDINGS = sa.Table(
     sa.Column("reason", sa.Text),  # as of models.moves
     sqlite_with_rowid=False,
 )
+PLANS = sa.Table(
+    "plans",
+    METADATA,
+    sa.Column("plan_key", sa.Integer, primary_key=True),
+    sa.Column("plan_id", sa.Text, nullable=False, unique=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("as_of", Instant, nullable=False, unique=True),
+    sa.Column("customers", sa.Integer, nullable=False),
+    sa.Column("preceding", sa.Text),
+    sa.Column("published_at", Instant, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+TREATMENTS = sa.Table(
+    "treatments",
+    METADATA,
+    sa.Column("plan_key", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("customer_id", _BY_BYTES, primary_key=True),
+    sa.Column("treatment", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text),
+    sa.Column("due_from", sa.Date),
+    sa.Column("due_to", sa.Date),
+    sa.Column("expected_cost", sa.Double),
+    sa.Column("expected_gain", sa.Double),
+    sa.Column("gain_low", sa.Double),
+    sa.Column("gain_high", sa.Double),
+    sa.Column("is_holdout", sa.Boolean, nullable=False),
+    sa.Column("is_explored", sa.Boolean, nullable=False),
+    sa.Column("propensity", sa.Double, nullable=False),
+    sa.Column("product_id", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),  # as of models.plan_reasons
+    sqlite_with_rowid=False,
+)
 _TYPES = {
     sa.Text: pa.string(),
     sa.Double: pa.float64(),
@@ -112,10 +144,15 @@ _TYPES = {
 }
 
 
+def arrow_type(column: sa.ColumnElement[Any]) -> pa.DataType:
+    """Return the Arrow type of a column."""
+    return _TYPES[type(column.type)]
+
+
 def arrow_schema(table: sa.Table, *, without: tuple[str, ...] = ()) -> pa.Schema:
     """Return the columns of a table as Arrow types, in order."""
     columns = [column for column in table.columns if column.name not in without]
-    return pa.schema([(column.name, _TYPES[type(column.type)]) for column in columns])
+    return pa.schema([(column.name, arrow_type(column)) for column in columns])
 
 
 SCHEMA = arrow_schema(SCORES, without=("run_key",))

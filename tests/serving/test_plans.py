@@ -1,0 +1,120 @@
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from serving.database import StoreError
+from serving.plans import ROWS, Plan
+from serving.store import Store
+from tests.serving.runs import NIGHT, a_run
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with Store.open(url) as opened:
+        opened.publish(a_run("first", customers=0), [], facts={})
+        yield opened
+
+
+def a_plan(
+    plan_id: str = "spring", *, run_id: str = "first", as_of: datetime = NIGHT, **changes: Any
+) -> Plan:
+    facts: dict[str, Any] = {"prices": {"phone": 2.5}}
+    return Plan(
+        **{"plan_id": plan_id, "run_id": run_id, "as_of": as_of, "customers": 2, "facts": facts} | changes
+    )
+
+
+def rows(treatment: str = "call") -> pa.Table:
+    called = {
+        "customer_id": "Ada",
+        "treatment": treatment,
+        "channel": "phone",
+        "due_from": date(2024, 3, 1),
+        "due_to": date(2024, 3, 14),
+        "expected_cost": 4.0,
+        "expected_gain": 9.5,
+        "gain_low": -1.0,
+        "gain_high": 20.0,
+        "is_holdout": True,
+        "is_explored": False,
+        "propensity": 0.1,
+        "product_id": "teapot",
+        "reason": "[]",
+    }
+    nothing = dict.fromkeys(called) | {"customer_id": "Bob", "treatment": "nothing", "reason": "[]"}
+    nothing |= {"is_holdout": False, "is_explored": False, "propensity": 0.95}
+    return pa.Table.from_pylist([called, nothing], schema=ROWS)
+
+
+def test_a_plan_is_read_as_it_was_published(store: Store) -> None:
+    store.plans.publish(a_plan(), rows())
+    found = store.plans.latest()
+    assert found is not None
+    assert (found.plan_id, found.as_of, found.facts) == ("spring", NIGHT, {"prices": {"phone": 2.5}})
+    assert store.plans.rows("spring").equals(rows())
+    ada = store.plans.customer("Ada")
+    assert ada is not None
+    assert (ada["plan_id"], ada["treatment"], ada["due_to"]) == ("spring", "call", date(2024, 3, 14))
+    assert store.plans.customer("Eve") is None
+
+
+def test_a_plan_replaces_the_one_of_its_run(store: Store) -> None:
+    store.plans.publish(a_plan(), rows())
+    store.plans.publish(a_plan("second thoughts"), rows("letter"))
+    assert store.plans.rows("spring").num_rows == 0
+    assert store.plans.rows("second thoughts")["treatment"].to_pylist() == ["letter", "nothing"]
+
+
+def test_the_log_tells_what_earlier_plans_assigned(store: Store) -> None:
+    store.plans.publish(a_plan(), rows())
+    assert store.plans.log(before=NIGHT).num_rows == 0
+    first = store.plans.log(before=NIGHT + WEEK).to_pylist()[0]
+    assert first == {
+        "plan_id": "spring",
+        "customer_id": "Ada",
+        "assigned_at": NIGHT,
+        "treatment": "call",
+        "propensity": 0.1,
+        "is_holdout": True,
+        "is_explored": False,
+        "cost": 4.0,
+        "channel": "phone",
+        "run_id": "first",
+    }
+
+
+def test_a_plan_follows_the_newest_before_it(store: Store) -> None:
+    later = NIGHT + WEEK
+    store.publish(a_run("second", as_of=later, customers=0, preceding="first"), [], facts={})
+    store.plans.publish(a_plan(), rows())
+    with pytest.raises(StoreError, match="plan 'spring' was published while this one was made; plan again"):
+        store.plans.publish(a_plan("summer", run_id="second", as_of=later), rows())
+    store.plans.publish(a_plan("summer", run_id="second", as_of=later, preceding="spring"), rows())
+    assert [plan.plan_id for plan in (store.plans.latest(), store.plans.at(NIGHT)) if plan] == [
+        "summer",
+        "spring",
+    ]
+
+
+def test_a_plan_of_a_replaced_run_is_refused(store: Store) -> None:
+    store.publish(a_run("again", customers=0), [], facts={})
+    with pytest.raises(StoreError, match="run 'first' was replaced while its plan was made; plan again"):
+        store.plans.publish(a_plan(), rows())
+
+
+def test_a_plan_of_other_rows_than_customers_is_not_published(store: Store) -> None:
+    with pytest.raises(ValueError, match="2 rows for 3 customers"):
+        store.plans.publish(a_plan(customers=3), rows())
+    assert store.plans.latest() is None
+
+
+def test_times_are_those_of_utc(store: Store) -> None:
+    store.plans.publish(a_plan(), rows())
+    assert (
+        store.plans.log(before=datetime.max.replace(tzinfo=UTC)).schema.field("assigned_at").type.tz == "UTC"
+    )
