@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from features.errors import InputError
 
-TABLES = ("project", "sources", "features", "forecast", "tiers", "serving")
+TABLES = ("project", "sources", "features", "forecast", "tiers", "treatments", "plan", "serving")
 """The tables that a configuration may hold; each is read by the module that uses it."""
 
 PREFIX = "TIERWISE_"
@@ -153,6 +153,29 @@ class Configuration:
             return _validated(model, retyped)
         except ValidationError as error:
             raise InputError(f"{self.file}: {_sentence(name, model, error.errors()[0])}") from None
+
+    def entries(self, name: str, model: type[Model]) -> tuple[Model, ...] | None:
+        """Validate a list of tables, each with a name (``[[treatments]]``); null where there is none.
+
+        Raises
+        ------
+        InputError
+            Names the entry, the key, its value, and the nearest known key for an unknown one.
+        """
+        tables = self.tables.get(name)
+        if tables is None:
+            return None
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise InputError(f"{self.file}: {name} is a list of tables; head each by [[{name}]]")
+        return tuple(self._entry(name, number, model) for number in range(len(tables)))
+
+    def _entry(self, name: str, number: int, model: type[Model]) -> Model:
+        table = self.tables[name][number]
+        try:
+            return _validated(model, table)
+        except ValidationError as error:
+            place = f"{name}.{table.get('name', number)}"
+            raise InputError(f"{self.file}: {_sentence(place, model, error.errors()[0])}") from None
 
     def _as_written(self, keys: Keys, table: Any, error: ValidationError) -> Any:  # noqa: ANN401
         """Give overridden settings that should be text as they were written: ``--set project.name=7``."""

@@ -1,10 +1,10 @@
-"""Conditions as text: SQL's grammar, of which a short list of parts is taken and everything else refused."""
+"""Conditions and amounts as text: of SQL's grammar a short list of parts is taken, all else refused."""
 
 import math
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import sqlglot
 from sqlglot import TokenType, exp
@@ -15,26 +15,12 @@ from features.errors import InputError
 from models.clauses import Among, Clause, Comparison, Fixed, Joined, Missing, Negated, Ranked
 from models.condition_values import Column, Constant, Formula, Plain, Value, combined
 from models.cuts import FUNCTIONS, Cut
+from models.grammar import AMOUNT, ARITHMETIC, CONDITION, MIRRORED, OPERATORS, PARTS, Grammar
 
+Read = TypeVar("Read")
 Texts = Mapping[str, tuple[str, ...]]
 NOTHING: Texts = MappingProxyType({})
 LONGEST, SHORT = 4_000, 80
-OPERATORS: dict[type[exp.Expr], str] = {
-    exp.EQ: "=",
-    exp.NEQ: "<>",
-    exp.GT: ">",
-    exp.GTE: ">=",
-    exp.LT: "<",
-    exp.LTE: "<=",
-}
-MIRRORED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
-ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
-PARTS = {"this", "expression", "expressions", "low", "high", "is_string", "quoted", "typed", "safe"}
-"""The arguments of parsed nodes that are taken: others, such as the schema of a name, change a meaning."""
-GRAMMAR = (
-    "a condition is made of columns, numbers, 'text', comparisons, and, or, not, in, between, is null, "
-    "+ - * /, coalesce, top(column, share), bottom(column, share) and brings(column, share)"
-)
 
 
 def parsed(text: str, *, columns: Mapping[str, Kind], where: str, texts: Texts = NOTHING) -> Clause:
@@ -54,28 +40,46 @@ def parsed(text: str, *, columns: Mapping[str, Kind], where: str, texts: Texts =
     InputError
         It is no condition, names an unknown column, or compares what does not compare.
     """
-    place = f"{where} = {shortened(text)!r}"
-    if len(text) > LONGEST:
-        raise InputError(f"{where} has {len(text):,} characters, and a condition at most {LONGEST:,}")
-    try:
-        tokens = sqlglot.tokenize(text, dialect="duckdb")
-        if any(token.comments or token.token_type is TokenType.SEMICOLON for token in tokens):
-            raise InputError(f"{place}: neither comments nor ';' can stand in a condition; leave them out")
-        tree = sqlglot.parse_one(text, into=exp.Condition, dialect="duckdb")
-        return _Reading(columns, place, texts).clause(tree)
-    except sqlglot.errors.SqlglotError:
-        raise InputError(f"{place} is not a condition; {GRAMMAR}") from None
-    except RecursionError:
-        raise InputError(f"{place}: too many brackets within brackets; write it flatter") from None
+    reading = _Reading(CONDITION, where, columns, texts)
+    return reading.whole(text, reading.clause)
+
+
+def parsed_number(text: str, *, columns: Mapping[str, Kind], where: str) -> Value:
+    """Parse arithmetic that gives a number, as `parsed` does a condition.
+
+    Raises
+    ------
+    InputError
+        It is no arithmetic, names an unknown column, or gives a text.
+    """
+    reading = _Reading(AMOUNT, where, columns, NOTHING)
+    return reading.whole(text, reading.number)
 
 
 class _Reading:
-    """One condition being read."""
+    """One text being read."""
 
-    def __init__(self, columns: Mapping[str, Kind], place: str, texts: Texts) -> None:
+    def __init__(self, grammar: Grammar, where: str, columns: Mapping[str, Kind], texts: Texts) -> None:
+        self._grammar = grammar
+        self._place = where
         self._columns = columns
-        self._place = place
         self._texts = texts
+
+    def whole(self, text: str, read: Callable[[exp.Expr], Read]) -> Read:
+        """Read all of a text."""
+        name, longest = self._grammar.name, f"at most {LONGEST:,}"
+        if len(text) > LONGEST:
+            raise InputError(f"{self._place} has {len(text):,} characters, and {name} {longest}")
+        self._place = f"{self._place} = {shortened(text)!r}"
+        try:
+            tokens = sqlglot.tokenize(text, dialect="duckdb")
+            if any(token.comments or token.token_type is TokenType.SEMICOLON for token in tokens):
+                raise self._wrong(f"neither comments nor ';' can stand in {name}; leave them out")
+            return read(sqlglot.parse_one(text, into=exp.Condition, dialect="duckdb"))
+        except sqlglot.errors.SqlglotError:
+            raise InputError(f"{self._place} is not {name}; {self._grammar.rule}") from None
+        except RecursionError:
+            raise self._wrong("too many brackets within brackets; write it flatter") from None
 
     def clause(self, node: exp.Expr) -> Clause:
         """Read what is true or false."""
@@ -95,16 +99,27 @@ class _Reading:
         self._check_function(node)
         if type(node) in self.CLAUSES:
             raise self._wrong(f"{_written(node)} is a truth, not a value; join truths by and, or, not")
-        raise self._wrong(f"{_written(node)} cannot stand in a condition; {GRAMMAR}")
+        raise self._misplaced(node)
+
+    def number(self, node: exp.Expr) -> Value:
+        """Read a number."""
+        value = self.value(node)
+        if value.is_text:
+            raise self._wrong(f"{value.text} is text, and an amount is a number")
+        return value
 
     def _wrong(self, reason: str) -> InputError:
         return InputError(f"{self._place}: {reason}")
+
+    def _misplaced(self, node: exp.Expr) -> InputError:
+        grammar = self._grammar
+        return self._wrong(f"{_written(node)} cannot stand in {grammar.name}; {grammar.rule}")
 
     def _check(self, node: exp.Expr) -> None:
         """Refuse every argument that is not looked at."""
         given = {name for name, part in node.args.items() if part not in (None, False, [])}
         if given - PARTS:
-            raise self._wrong(f"{_written(node)} cannot stand in a condition; {GRAMMAR}")
+            raise self._misplaced(node)
 
     def _check_function(self, node: exp.Expr) -> None:
         if isinstance(node, exp.Anonymous) and node.name.lower() not in FUNCTIONS:
