@@ -1,0 +1,63 @@
+"""What a treatment adds: as assumed, corrected by what was measured."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.likelihood import Vector
+
+INTERVAL = 1.2815515655446004
+"""The 90% quantile of the normal distribution: so many standard deviations on either side hold 80%."""
+
+
+class Belief(NamedTuple):
+    """The value that a treatment adds for each of n customers.
+
+    Attributes
+    ----------
+    mean, sd
+        Of the added value, each of shape (n,), in the project's currency.
+    trust
+        The weight of what was measured, from 0 (all is assumed) to 1.
+    """
+
+    mean: Vector
+    sd: Vector
+    trust: float
+
+
+def believed(
+    assumed: Vector,
+    *,
+    average: float | None = None,
+    error: float | None = None,
+    differs: Vector | None = None,
+) -> Belief:
+    """Combine what is assumed of a treatment with its measured average effect.
+
+    The assumed average is a normal prior whose 80% interval reaches from nothing to twice the average; the
+    posterior weighs both by their precision (Gelman et al. 2013, Bayesian Data Analysis, section 2.5). An
+    average that is assumed to be 0 says nothing, and what was measured holds.
+
+    Parameters
+    ----------
+    assumed
+        Of shape (n,): what is assumed of each customer; their ratios are kept.
+    average, error
+        What was measured of customers like these, and its standard error; null where nothing was.
+    differs
+        Of shape (n,): by how much each customer's effect is measured to differ from the average; then this
+        takes the place of the assumed ratios, as far as what was measured is trusted.
+    """
+    prior = float(assumed.mean()) if len(assumed) else 0.0
+    sd = abs(prior) / INTERVAL
+    if average is None or error is None:
+        return Belief(assumed, np.abs(assumed) / INTERVAL, 0.0)
+    trust = sd**2 / (sd**2 + error**2) if sd > 0 else 1.0
+    mean = prior + trust * (average - prior)
+    spread = np.sqrt(trust) * error
+    shape = assumed / prior if prior else np.ones(len(assumed))
+    if differs is None:
+        return Belief(mean * shape, np.abs(shape) * spread, trust)
+    own = (1 - trust) * (mean * shape - mean) + trust * (differs - differs.mean())
+    return Belief(mean + own, np.full(len(assumed), spread), trust)
