@@ -99,31 +99,12 @@ def init(
 @app.command()
 def check(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> None:
     """Read the sources, print the data-quality report and advise on the horizon."""
-    from features import horizon, quality
-    from features.batch import end_of_data, workplace
-    from features.staging import stage
+    from training.look import look
 
-    configuration = _configuration(c, overrides)
-    workspace = configuration.project.workspace
-    with workplace(workspace) as connection:
-        report = stage(configuration, connection)
-        (workspace / "data_quality.json").write_text(report.to_json(), encoding="utf-8")
-        if configuration.project.setting != "transactional":
-            from training.train import look_over
-
-            console.print(quality.render(report))
-            typer.echo("\n".join(look_over(configuration, connection)))
-            return
-        until = parse_as_of(as_of) if as_of else end_of_data(connection)
-        advice = horizon.horizon_advice(connection, as_of=until)
-    (workspace / "horizon.json").write_text(advice.to_json(), encoding="utf-8")
-    console.print(quality.render(report))
-    console.print(horizon.render(advice))
-    recommended = f"{advice.recommended} days" if advice.recommended else "none, nobody was seen to return"
-    typer.echo(
-        f"recommended horizon: {recommended}; the reports lie in {workspace}, the rows that cannot be used "
-        f"in {workspace / 'quarantine'}"
-    )
+    seen = look(_configuration(c, overrides), as_of=parse_as_of(as_of) if as_of else None)
+    for table in seen.tables:
+        console.print(table)
+    typer.echo("\n".join(seen.lines))
 
 
 @app.command()

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 
@@ -222,13 +221,6 @@ def _train(
     bundle = with_golden_histories(bundle, time_zone=project.time_zone)
     result = Result(estimator, bundle, verdict, evaluation, held_out, present)
     return register(result, registry, project, champion)
-
-
-def look_over(configuration: Configuration, connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Say what the staged sources have to learn from, where that is no orders."""
-    if configuration.project.setting == "labelled":
-        return labelled.look_over(configuration, connection)
-    return contracts.look_over(connection)
 
 
 def registry_of(configuration: Configuration) -> Registry:
