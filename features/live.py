@@ -4,9 +4,12 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
 
 from features.contract import ORDERS, TABLES
 from features.instants import Cutoff
+from features.parsing import identifier
 
 RETURN = list(ORDERS.staged).index("is_return")
 
@@ -15,6 +18,34 @@ ONE_SUBJECT = "ANALYZE; INSERT INTO sqlite_stat1 VALUES ('spine', NULL, '1'); AN
 
 Rows = Sequence[Sequence[object]]
 """Rows of a canonical table, each with the staged columns in their order."""
+
+
+class Held(NamedTuple):
+    """A customer whose rows the engine holds.
+
+    Attributes
+    ----------
+    execute
+        Of the connection that holds them.
+    feature_text, profile_text
+        The queries.
+    """
+
+    execute: Callable[..., sqlite3.Cursor]
+    feature_text: str
+    profile_text: str | None
+
+    def features(self) -> tuple[float | None, ...]:
+        """Return the feature row, in the order of the plan."""
+        row: tuple[float | None, ...] = self.execute(self.feature_text).fetchone()[2:]
+        return row
+
+    def profile(self, *, lost_days: int) -> tuple[str | None, float | None]:
+        """Return ``main_category`` and ``return_days``, as of `features.profile`."""
+        assert self.profile_text is not None  # noqa: S101 - given to whoever asks
+        self.execute("INSERT INTO shop VALUES (?)", (lost_days,))
+        category, days = self.execute(self.profile_text).fetchone()[2:]
+        return category, days
 
 
 class LiveEngine:
@@ -35,12 +66,12 @@ class LiveEngine:
     ) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._connection.create_function("_IBIS_REGEX_SEARCH", 2, _found, deterministic=True)
-        self._inserts = {
-            name: self._create(name, [*table.staged, *(attributes if table.open_ended else ())])
-            for name, table in TABLES.items()
+        self._columns = {
+            name: (*table.staged, *(attributes if table.open_ended else ())) for name, table in TABLES.items()
         }
-        self._create("spine", ("customer_id", "as_of", "as_of_day", "as_of_month", "subject"))
-        self._create("shop", ("lost_days",))
+        spine = ("customer_id", "as_of", "as_of_day", "as_of_month", "subject")
+        for name, columns in (*self._columns.items(), ("spine", spine), ("shop", ("lost_days",))):
+            self._connection.execute(f"CREATE TABLE {name} ({', '.join(map(identifier, columns))})")
         for name, text in steps.items():
             if name != "features":
                 self._connection.execute(f"CREATE TABLE {name} AS {text}")
@@ -48,8 +79,7 @@ class LiveEngine:
         self._steps = {
             name: f"INSERT INTO {name} {text}" for name, text in steps.items() if name != "features"
         }
-        self._features = steps["features"]
-        self._profile = profile
+        self._held = Held(self._connection.execute, steps["features"], profile)
 
     def features(
         self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff
@@ -59,32 +89,26 @@ class LiveEngine:
         Parameters
         ----------
         rows
-            Per canonical table the customer's rows; tables without rows may be left out.
+            As of `holding`.
         """
-        with self._holding(rows, customer_id, cutoff) as execute:
-            row: tuple[float | None, ...] = execute(self._features).fetchone()[2:]
-            return row
-
-    def profile(
-        self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff, *, lost_days: int
-    ) -> tuple[str | None, float | None]:
-        """Return ``main_category`` and ``return_days`` of one customer, as of `features.profile`."""
-        assert self._profile is not None  # noqa: S101 - given to whoever asks
-        with self._holding(rows, customer_id, cutoff) as execute:
-            execute("INSERT INTO shop VALUES (?)", (lost_days,))
-            category, days = execute(self._profile).fetchone()[2:]
-            return category, days
+        with self.holding(rows, customer_id, cutoff) as held:
+            return held.features()
 
     @contextmanager
-    def _holding(
-        self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff
-    ) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def holding(self, rows: Mapping[str, Rows], customer_id: str, cutoff: Cutoff) -> Iterator[Held]:
+        """Hold the rows of one customer, to be asked at the cutoff; afterwards nothing is left of them.
+
+        Parameters
+        ----------
+        rows
+            Per canonical table the customer's rows; tables without rows may be left out.
+        """
         execute = self._connection.execute
         execute("BEGIN")
         try:
             for table, values in rows.items():
                 if values:
-                    self._connection.executemany(self._inserts[table], values)
+                    self._insert(table, values)
             execute(
                 "INSERT INTO spine VALUES (?, ?, ?, ?, 0)",
                 (customer_id, cutoff.micros, cutoff.day, cutoff.month),
@@ -92,15 +116,27 @@ class LiveEngine:
             if any(line[RETURN] for line in rows.get("orders", ())):  # else no refund finds its order
                 for text in self._steps.values():
                     execute(text)
-            yield execute
+            yield self._held
         finally:
             execute("ROLLBACK")
 
-    def _create(self, name: str, columns: Sequence[str]) -> str:
-        quoted = ['"' + column.replace('"', '""') + '"' for column in columns]
-        self._connection.execute(f"CREATE TABLE {name} ({', '.join(quoted)})")
-        return f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})"
+    def _insert(self, table: str, rows: Rows) -> None:
+        """Insert the columns that hold anything: to bind a null takes longer than all else of a row."""
+        columns = zip(self._columns[table], zip(*rows, strict=True), strict=True)
+        told = {name: values for name, values in columns if any(value is not None for value in values)}
+        self._connection.executemany(_insertion(table, tuple(told)), zip(*told.values(), strict=True))
+
+
+@lru_cache(maxsize=1000)
+def _insertion(table: str, columns: tuple[str, ...]) -> str:
+    listed, marks = ", ".join(map(identifier, columns)), ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({listed}) VALUES ({marks})"
 
 
 def _found(text: str | None, pattern: str) -> bool | None:
-    return None if text is None else re.search(pattern, text) is not None
+    return None if text is None else _compiled(pattern).search(text) is not None
+
+
+@lru_cache(maxsize=100)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

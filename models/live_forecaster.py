@@ -7,7 +7,7 @@ import numpy as np
 
 from features.contracts import RUNS
 from features.instants import Cutoff
-from features.live import LiveEngine, Rows
+from features.live import Held, LiveEngine, Rows
 from models.bundle import Bundle
 from models.likelihood import Vector
 from models.reasons import ReasonWriter
@@ -58,27 +58,32 @@ class LiveForecaster:
 
     def features(self, rows: Mapping[str, Rows], *, customer_id: str, cutoff: Cutoff) -> dict[str, Vector]:
         """Return the features of a customer by name, each of shape (1,), NaN where not known."""
-        values = self._engine.features(rows, customer_id, cutoff)
-        return dict(zip(self._names, np.array(values, dtype=float)[:, None], strict=True))
+        with self._engine.holding(rows, customer_id, cutoff) as held:
+            return self._features(held)
 
-    def profile(
-        self,
-        rows: Mapping[str, Rows],
-        columns: Mapping[str, Vector],
-        *,
-        customer_id: str,
-        cutoff: Cutoff,
-        lost_days: int,
-    ) -> dict[str, Any]:
-        """Return ``main_category`` and ``return_days`` of a customer whose features are known.
+    def described(
+        self, rows: Mapping[str, Rows], *, customer_id: str, cutoff: Cutoff, lost_days: int
+    ) -> tuple[dict[str, Vector], dict[str, Any]]:
+        """Return the features of a customer, and the profile: ``main_category`` and ``return_days``.
 
-        Who never kept silent for long has not returned; then, without categories, nothing is asked.
+        Parameters
+        ----------
+        lost_days
+            The silence that few in the shop ever end.
         """
+        with self._engine.holding(rows, customer_id, cutoff) as held:
+            columns = self._features(held)
+            return columns, self._profile(held, columns, lost_days)
+
+    def _features(self, held: Held) -> dict[str, Vector]:
+        return dict(zip(self._names, np.array(held.features(), dtype=float)[:, None], strict=True))
+
+    def _profile(self, held: Held, columns: Mapping[str, Vector], lost_days: int) -> dict[str, Any]:
+        """Who never kept silent for long has not returned; then, without categories, nothing is asked."""
         longest = columns["gap_max_days"][0] if "gap_max_days" in columns else 0.0
         if not self._has_category and not longest > lost_days:
             return dict.fromkeys(PROFILE)
-        found = self._engine.profile(rows, customer_id, cutoff, lost_days=lost_days)
-        return dict(zip(PROFILE, found, strict=True))
+        return dict(zip(PROFILE, held.profile(lost_days=lost_days), strict=True))
 
     def forecast_of(
         self, columns: dict[str, Vector], *, reasons: bool = False, cut: float | None = None

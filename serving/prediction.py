@@ -84,21 +84,11 @@ class Predictor:
         as_of = (history.as_of or now).astimezone(UTC)
         customer_id = history.customer.customer_id.strip(" ")
         cutoff = Cutoff.at(as_of, self._time_zone)
-        rows = self._rows(history, customer_id)
-        whose: dict[str, Any] = {"customer_id": customer_id, "cutoff": cutoff}
-        try:
-            columns = self._live.features(rows, **whose)
-        except sqlite3.OperationalError as error:
-            if "integer overflow" not in str(error):
-                raise
-            raise Problem(
-                422, "the amounts in orders add up to more than can be counted; correct them"
-            ) from None
+        columns, profile = self._described(history, customer_id, cutoff, peers.placer)
         forecast = self._live.forecast_of(columns, reasons=reasons, cut=peers.cut)
         known = {} if forecast is None else forecast | self._standing(forecast, peers.grid)
         if peers.placer is not None:
-            lost_days = peers.placer.lost_days
-            known |= self._live.profile(rows, columns, **whose, lost_days=lost_days)
+            known |= profile
             numbers = {name: values[0] for name, values in columns.items()}
             attributes = self._attributes(history, peers.placer, numbers)
             known |= peers.placer.place({**attributes, **numbers, **known})
@@ -108,6 +98,23 @@ class Predictor:
         told_reasons = told(known["reasons"], self._language) if "reasons" in known else None
         row |= {"value_basis": self._value_basis, "confidence": known.get("confidence")}
         return row | {"reasons": told_reasons}
+
+    def _described(
+        self, history: CustomerHistory, customer_id: str, cutoff: Cutoff, placer: Placer | None
+    ) -> tuple[dict[str, Vector], dict[str, Any]]:
+        """Return the features, and the profile where somebody is to be placed by it."""
+        rows = self._rows(history, customer_id)
+        whose: dict[str, Any] = {"customer_id": customer_id, "cutoff": cutoff}
+        try:
+            if placer is None:
+                return self._live.features(rows, **whose), {}
+            return self._live.described(rows, **whose, lost_days=placer.lost_days)
+        except sqlite3.OperationalError as error:
+            if "integer overflow" not in str(error):
+                raise
+            raise Problem(
+                422, "the amounts in orders add up to more than can be counted; correct them"
+            ) from None
 
     def _standing(self, forecast: Mapping[str, float | None], grid: Vector) -> dict[str, Any]:
         if "known_share" in forecast:
