@@ -1,0 +1,111 @@
+"""The allocation against HiGHS, whole and in integers."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import LinearConstraint, linprog, milp
+
+from models.allocation import Allocation, Limit, allocate
+
+Numbers = NDArray[np.float64]
+
+
+def shop(seed: int, customers: int = 60, arms: int = 3) -> tuple[Numbers, list[Limit]]:
+    random = np.random.default_rng(seed)
+    gain = random.normal(1.0, 2.0, (customers, arms))
+    gain[random.random(gain.shape) < 0.3] = -np.inf
+    channel = random.integers(0, 2, gain.shape)
+    limits = [
+        Limit("budget", random.uniform(0.0, 2.0, gain.shape), customers / 5),
+        Limit("phone", channel == 0, customers // 6),
+        Limit("first arm", np.eye(arms)[0], customers // 10),
+    ]
+    return gain, limits
+
+
+def programme(gain: Numbers, limits: list[Limit]) -> tuple[Numbers, Numbers, list[float]]:
+    """Write the programme out: objective, matrix and right side."""
+    customers, arms = gain.shape
+    one_each = np.kron(np.eye(customers), np.ones(arms))
+    uses = [np.broadcast_to(limit.use, gain.shape).ravel() for limit in limits]
+    matrix = np.vstack([one_each, *uses]).astype(float)
+    return (
+        np.where(np.isfinite(gain), gain, -1e6).ravel(),
+        matrix,
+        [*[1.0] * customers, *[x.most for x in limits]],
+    )
+
+
+def used(allocation: Allocation, limit: Limit, shape: tuple[int, int]) -> float:
+    rows = np.flatnonzero(allocation.chosen >= 0)
+    return np.broadcast_to(limit.use, shape)[rows, allocation.chosen[rows]].sum()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_bound_is_the_linear_programme_and_the_choice_is_near_the_best_in_integers(seed: int) -> None:
+    gain, limits = shop(seed)
+    objective, matrix, right = programme(gain, limits)
+    relaxed = linprog(-objective, A_ub=matrix, b_ub=right, bounds=(0, 1))
+    whole = milp(
+        -objective,
+        constraints=LinearConstraint(matrix, ub=right),
+        integrality=np.ones(gain.size),
+        bounds=(0, 1),
+    )
+    allocation = allocate(gain, limits)
+    assert allocation.bound == pytest.approx(-relaxed.fun, rel=2e-6)
+    assert -whole.fun - 2 * gain.max() <= allocation.achieved <= -whole.fun * (1 + 1e-6)
+    for limit in limits:
+        assert used(allocation, limit, gain.shape) <= limit.most + 1e-9
+
+
+def test_without_limits_everybody_gets_the_best_arm_that_is_worth_it() -> None:
+    gain = np.array([[1.0, 2.0], [-1.0, -2.0], [np.nan, 0.5], [-np.inf, -np.inf]])
+    allocation = allocate(gain, [])
+    assert allocation.chosen.tolist() == [1, -1, 1, -1]
+    assert allocation.achieved == allocation.bound == 2.5
+
+
+def test_a_price_is_what_one_more_call_is_worth() -> None:
+    gain = np.array([[5.0], [4.0], [3.0], [2.0]])
+    allocation = allocate(gain, [Limit("calls", np.ones(1), 2)])
+    assert allocation.chosen.tolist() == [0, 0, -1, -1]
+    assert 3.0 <= allocation.prices[0] < 4.0
+
+
+@pytest.mark.parametrize("most", [0.0, -1.0])
+def test_where_there_is_nothing_to_spend_nobody_gets_anything(most: float) -> None:
+    allocation = allocate(np.array([[5.0], [4.0]]), [Limit("budget", np.array([[1.0], [2.0]]), most)])
+    assert allocation.chosen.tolist() == [-1, -1]
+    assert allocation.achieved == 0.0
+
+
+def test_what_costs_more_than_it_gains_is_left() -> None:
+    allocation = allocate(np.array([[-5.0], [-4.0]]), [Limit("budget", np.ones(1), 10.0)])
+    assert allocation.chosen.tolist() == [-1, -1]
+    assert allocation.gap == 0.0
+
+
+def test_a_limit_that_is_never_reached_costs_nothing() -> None:
+    allocation = allocate(
+        np.array([[5.0], [4.0]]), [Limit("calls", np.ones(1), 2), Limit("money", np.ones(1), np.inf)]
+    )
+    assert allocation.chosen.tolist() == [0, 0]
+    assert allocation.prices.tolist() == [0.0, 0.0]
+
+
+def test_nobody_is_planned_for_where_there_is_nobody() -> None:
+    allocation = allocate(np.empty((0, 2)), [Limit("calls", np.ones(1), 2)])
+    assert allocation.chosen.tolist() == []
+
+
+def test_those_held_out_use_nothing_and_are_chosen_for_by_the_same_prices() -> None:
+    gain, limits = shop(3, customers=400)
+    free = np.random.default_rng(0).random(400) < 0.3
+    allocation = allocate(gain, limits, free=free)
+    alone = allocate(gain[~free], [limit.of(~free) for limit in limits])
+    assert allocation.chosen[~free].tolist() == alone.chosen.tolist()
+    twins = allocate(np.vstack([gain[~free], gain[~free]]), [
+        Limit(x.name, np.vstack([np.broadcast_to(x.use, gain.shape)[~free]] * 2), x.most) for x in limits
+    ], free=np.repeat([False, True], (~free).sum()))  # fmt: skip
+    assert twins.chosen[: len(twins.chosen) // 2].tolist() == twins.chosen[len(twins.chosen) // 2 :].tolist()
