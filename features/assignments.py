@@ -1,0 +1,179 @@
+"""The log of treatments: who was assigned to what, and when; each assignment once."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from features.batch import SPINE, tables_in
+from features.contract import DAY, SCALE, TREATMENTS
+from features.instants import Cutoff
+from features.parsing import literal, local_day
+
+ASSIGNMENTS: Final = "assignments"
+NOTHING: Final = "nothing"
+"""The treatment that is none."""
+COLUMNS = MappingProxyType(
+    {
+        "customer_id": "VARCHAR",
+        "assigned_at": "BIGINT",
+        "treatment": "VARCHAR",
+        "campaign": "VARCHAR",
+        "propensity": "DOUBLE",
+        "is_holdout": "BIGINT",
+        "is_explored": "BIGINT",
+        "cost": "DOUBLE",
+        "channel": "VARCHAR",
+        "run_id": "VARCHAR",
+    }
+)
+_LISTED = ", ".join(COLUMNS)
+_SAME = "(customer_id, treatment, run_id)"
+_EACH_ONCE = (
+    "SELECT * FROM planned_rows UNION ALL SELECT * FROM logged_rows WHERE run_id IS NULL "
+    f"OR {_SAME} NOT IN (SELECT {_SAME} FROM planned_rows WHERE run_id IS NOT NULL)"
+)
+
+
+@dataclass(frozen=True)
+class Log:
+    """How many assignments there are, and what became of the rows that are none.
+
+    Parameters
+    ----------
+    assignments
+        How many there are.
+    over
+        Those of them whose horizon is over.
+    repeated
+        Rows left out because the campaign has the customer already: the first row counts.
+    planned
+        Rows of the source left out because they carry out what a plan assigned, which is counted there.
+    future
+        Rows left out because they are not assigned yet.
+    odd_propensities
+        Rows whose propensity is no probability above 0, and so is not known.
+    """
+
+    assignments: int
+    over: int
+    repeated: int
+    planned: int
+    future: int
+    odd_propensities: int
+
+
+def assignments(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    cutoff: Cutoff,
+    horizon_days: int,
+    planned: pa.Table | None = None,
+    time_zone: str = "UTC",
+) -> Log:
+    """Make the table ``assignments`` of what was assigned before the cutoff.
+
+    One row per customer and campaign: ``subject`` (from 1), ``customer_id``, ``assigned_at`` (int64, us UTC),
+    ``treatment`` (the intended one), ``campaign`` (a plan, or else treatment and day), ``propensity`` (of
+    what was done; null where unknown), ``is_holdout`` and ``is_explored`` (0 or 1), ``cost`` (in units of the
+    currency, null where unknown), ``channel``, ``run_id``, ``is_over`` (1 when the horizon after it ended by
+    the cutoff). Rows for whom nothing was intended are none.
+
+    Parameters
+    ----------
+    connection
+        With the staged ``treatments``, if there are any.
+    horizon_days
+        After which the outcome of an assignment is known.
+    planned
+        What plans assigned, one row per plan and customer: ``plan_id, customer_id, assigned_at, treatment,
+        propensity, is_holdout, is_explored, cost, channel, run_id``. A row of the source with the run of a
+        plan, for the same customer and treatment, is the same assignment.
+    time_zone
+        Whose days make the campaigns of the source.
+    """
+    _fill_planned(connection, planned)
+    _fill_logged(connection, time_zone)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE told AS {_EACH_ONCE}")
+    rows, before = _count(connection, "told"), f"assigned_at < {cutoff.micros}"
+    chance = "CASE WHEN propensity > 0 AND propensity <= 1 THEN propensity END"
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {ASSIGNMENTS} AS SELECT "
+        "row_number() OVER (ORDER BY customer_id, assigned_at, campaign) AS subject, "
+        f"{_LISTED.replace('propensity', f'{chance} AS propensity')}, "
+        f"(assigned_at + {horizon_days * DAY} <= {cutoff.micros})::BIGINT AS is_over "
+        f"FROM told WHERE {before} QUALIFY row_number() OVER (PARTITION BY campaign, customer_id "
+        "ORDER BY assigned_at, is_holdout DESC, is_explored DESC, propensity, cost, channel, run_id) = 1"
+    )
+    assigned, future = _count(connection, ASSIGNMENTS), _count(connection, f"told WHERE NOT {before}")
+    return Log(
+        assignments=assigned,
+        over=_count(connection, f"{ASSIGNMENTS} WHERE is_over = 1"),
+        repeated=rows - future - assigned,
+        planned=_count(connection, "planned_rows") + _count(connection, "logged_rows") - rows,
+        future=future,
+        odd_propensities=_count(
+            connection, f"told WHERE {before} AND {chance} IS NULL AND propensity IS NOT NULL"
+        ),
+    )
+
+
+def put_assignments_on_spine(
+    connection: duckdb.DuckDBPyConnection, *, days_before: int = 0, time_zone: str = "UTC"
+) -> None:
+    """Make the spine of the assignments whose horizon is over: `as_of` is their time, or so many days before.
+
+    ``subject`` is that of the assignment.
+    """
+    as_of = f"assigned_at - {days_before * DAY}"
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {SPINE} AS SELECT customer_id, as_of, as_of_day, "
+        "month(DATE '1970-01-01' + as_of_day::INT)::BIGINT AS as_of_month, subject FROM ("
+        f"SELECT customer_id, as_of, {local_day('as_of', time_zone)}::BIGINT AS as_of_day, subject FROM ("
+        f"SELECT customer_id, {as_of} AS as_of, subject FROM {ASSIGNMENTS} WHERE is_over = 1)) "
+        "ORDER BY subject"
+    )
+
+
+def _fill_planned(connection: duckdb.DuckDBPyConnection, planned: pa.Table | None) -> None:
+    if planned is None:
+        _fill(connection, "planned_rows", None)
+        return
+    connection.register("planned", planned)
+    _fill(
+        connection,
+        "planned_rows",
+        "SELECT customer_id, epoch_us(assigned_at) AS assigned_at, treatment, plan_id AS campaign, "
+        "propensity, is_holdout::BIGINT AS is_holdout, is_explored::BIGINT AS is_explored, cost, "
+        "channel, run_id "
+        f"FROM planned WHERE treatment <> {literal(NOTHING)}",
+    )
+    connection.unregister("planned")
+
+
+def _fill_logged(connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:
+    if TREATMENTS.name not in tables_in(connection):
+        _fill(connection, "logged_rows", None)
+        return
+    day = f"DATE '1970-01-01' + {local_day('assigned_at', time_zone)}::INT"
+    _fill(
+        connection,
+        "logged_rows",
+        f"SELECT customer_id, assigned_at, treatment, treatment || ' ' || ({day}) AS campaign, propensity, "
+        f"coalesce(is_holdout, 0) AS is_holdout, 0::BIGINT AS is_explored, cost / {SCALE}::DOUBLE AS cost, "
+        f"channel, run_id FROM {TREATMENTS.name} WHERE treatment <> {literal(NOTHING)}",
+    )
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, table: str, query: str | None) -> None:
+    """Fill a table of rows of a log; without a query it is empty."""
+    listed = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({listed})")
+    if query is not None:
+        connection.execute(f"INSERT INTO {table} BY NAME {query}")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, rows: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0])
