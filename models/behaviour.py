@@ -120,8 +120,7 @@ class Behaviour:
         booster = self.boosters_[target]
         if len(matrix) >= MANY_ROWS:
             if target not in self._tables:
-                fits = ContributionTables.fits(booster)
-                self._tables[target] = ContributionTables(booster) if fits else None
+                self._tables[target] = ContributionTables.of(booster)
             tables = self._tables[target]
             if tables is not None:
                 return tables.at(matrix)

@@ -1,11 +1,15 @@
 """How small boosted trees are taught, and asked: regularised, repeatable, in one thread."""
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import lightgbm as lgb
 import numpy as np
 
 from models.likelihood import Vector
+from models.small_trees import SmallTrees
+
+_laid_out: WeakKeyDictionary[lgb.Booster, SmallTrees | None] = WeakKeyDictionary()
 
 
 def tree_settings(
@@ -41,4 +45,10 @@ def tree_settings(
 
 def margin(booster: lgb.Booster, matrix: Vector) -> Vector:
     """Return what inputs of shape (n, f) add to the score that trees started from, of shape (n,)."""
+    if len(matrix) == 1:
+        if booster not in _laid_out:
+            _laid_out[booster] = SmallTrees.of(booster)
+        trees = _laid_out[booster]
+        if trees is not None:
+            return np.array([trees.margin(matrix[0])])
     return np.asarray(booster.predict(matrix, raw_score=True, num_threads=1))

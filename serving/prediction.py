@@ -60,6 +60,11 @@ class Predictor:
             "currency": training["currency"],
         }
 
+    def rehearse(self, golden: Mapping[str, Any]) -> None:
+        """Forecast a golden history: statements are prepared then, and trees laid out, before anybody asks."""
+        cutoff = Cutoff(*golden["cutoff"])
+        self._live.forecast(golden["rows"], customer_id=golden["customer_id"], cutoff=cutoff)
+
     def row(
         self, history: CustomerHistory, *, now: datetime, peers: Peers, reasons: bool = False
     ) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class CustomerService:
         served = json.loads(os.environ[SERVED])
         bundle, language = Bundle.read(Path(served["bundle"])), served["language"]
         predictor = Predictor(bundle, model_version=served["model_version"], language=language)
+        predictor.rehearse(bundle.golden()[0])
         published = Published(served["store"], peers=Peers.of(bundle.training), language=language)
         published.follow()
         API.state.desk = Desk(predictor, published)

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,3 +105,22 @@ def lesson(shop: pd.DataFrame, lesson_of: Callable[..., Lesson]) -> Lesson:
 def parted(lesson: Lesson) -> list[Snapshot]:
     """The snapshots of the invented shop as the learning forecaster sees them, oldest first."""
     return list(snapshots(*lesson, PurchaseForecaster(horizon_days=60)))
+
+
+@pytest.fixture(scope="session")
+def boosted() -> Callable[..., tuple[lgb.Booster, np.ndarray]]:
+    """Trees on six inputs, of which some are missing, and these."""
+
+    def boost(
+        *, leaves: int, missing: bool = True, rows: int = 2000, **settings: object
+    ) -> tuple[lgb.Booster, np.ndarray]:
+        rng = np.random.default_rng(0)
+        matrix = np.round(rng.normal(size=(rows, 6)), 1)
+        chance = 1 / (1 + np.exp(-matrix[:, 0] * matrix[:, 1] - matrix[:, 2]))
+        came = (rng.random(rows) < chance).astype(float)
+        if missing:
+            matrix[rng.random(matrix.shape) < 0.2] = np.nan
+        given = {"objective": "binary", "num_leaves": leaves, "num_threads": 1, "verbose": -1} | settings
+        return lgb.train(given, lgb.Dataset(matrix, came), 30), matrix
+
+    return boost
