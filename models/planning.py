@@ -1,0 +1,213 @@
+"""The plan: who gets which treatment, what chance decides, and what it is expected to cost and gain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.treatment_settings import PlanSettings
+from models.allocation import allocate
+from models.arms import Arms
+from models.draws import APART, Draws, unit, untied
+from models.effects import Effect
+from models.gains import Belief, believed
+from models.likelihood import Vector
+from models.playbooks import Playbook
+from models.relaxation import NOTHING, Limit
+
+BUDGET = "budget"
+LOSS = 1.959963984540054
+"""Standard errors: a treatment whose net gain lies below zero by so many is planned no more."""
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """What each treatment is expected to cost and to add, for n customers and k treatments.
+
+    Parameters
+    ----------
+    cost, effect, sd
+        In the project's currency, of shape (n, k); NaN where closed or unknown. ``sd`` is that of the effect.
+    kept
+        The share of an added value that is left after the playbook's share of costs, of shape (k,).
+    trust
+        By treatment the weight of what was measured, from 0 (all is assumed) to 1.
+    losing
+        The treatments that were measured not to pay.
+    """
+
+    cost: Vector
+    effect: Vector
+    sd: Vector
+    kept: Vector
+    trust: Mapping[str, float]
+    losing: tuple[str, ...]
+
+    @property
+    def gain(self) -> Vector:
+        """The effect less the cost, of shape (n, k)."""
+        return self.effect - self.cost
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What is decided about n customers.
+
+    Parameters
+    ----------
+    arm
+        The intended treatment, of shape (n,), -1 for nothing: what is done, or withheld from those held out.
+    is_duty, is_holdout, is_explored
+        Why it is as it is, each of shape (n,).
+    propensity
+        The probability of what is done, of shape (n,).
+    worth
+        The best gain that any open treatment would bring, of shape (n,); NaN where none is known.
+    prices
+        By limit what one more unit of it would gain; 0 where there is enough.
+    bound, achieved
+        The most that any plan for those left to choose for could gain, and what this one does.
+    """
+
+    arm: NDArray[np.int64]
+    is_duty: NDArray[np.bool_]
+    is_holdout: NDArray[np.bool_]
+    is_explored: NDArray[np.bool_]
+    propensity: Vector
+    worth: Vector
+    prices: Mapping[str, float]
+    bound: float
+    achieved: float
+
+
+def prospects(
+    arms: Arms,
+    playbooks: Sequence[Playbook],
+    effects: Mapping[str, Effect],
+    differs: Mapping[str, Vector],
+) -> Prospects:
+    """Say what each open treatment is expected to cost and to add.
+
+    Parameters
+    ----------
+    effects
+        What was measured, by treatment.
+    differs
+        By treatment the measured effect on every customer, of shape (n,), where it differs beyond noise.
+    """
+    cost, effect, sd = (np.full(arms.effect.shape, np.nan) for _ in range(3))
+    trust, losing = {}, []
+    for at, playbook in enumerate(playbooks):
+        rows = np.flatnonzero(arms.is_open[:, at] & np.isfinite(arms.effect[:, at]))
+        measured = effects.get(playbook.name)
+        belief = _believed(arms.effect[rows, at], measured, differs.get(playbook.name), rows)
+        effect[rows, at], sd[rows, at] = belief.mean, belief.sd
+        cost[rows, at] = playbook.cost + playbook.cost_share * (arms.value[rows] + belief.mean).clip(0)
+        trust[playbook.name] = belief.trust
+        if len(rows) and measured and measured.value + LOSS * measured.value_se < cost[rows, at].mean():
+            losing.append(playbook.name)
+    kept = np.array([1 - playbook.cost_share for playbook in playbooks])
+    return Prospects(cost, effect, sd, kept, trust, tuple(losing))
+
+
+def _believed(
+    assumed: Vector, measured: Effect | None, differs: Vector | None, rows: NDArray[np.int64]
+) -> Belief:
+    if measured is None or measured.reason is not None:
+        return believed(assumed)
+    own = None if differs is None else differs[rows]
+    return believed(assumed, average=measured.value, error=measured.value_se, differs=own)
+
+
+def decide(
+    arms: Arms, playbooks: Sequence[Playbook], expected: Prospects, settings: PlanSettings, *, key: str
+) -> Decisions:
+    """Decide for everybody: duties first, then what chance gives, then what gains most within the limits.
+
+    Parameters
+    ----------
+    key
+        Of the draws: the plan's own.
+    """
+    limits = _limits(arms, playbooks, expected, settings)
+    duties, limits = _duties(arms, playbooks, limits)
+    is_duty = duties != NOTHING
+    left = [at for at, book in enumerate(playbooks) if not book.duty and book.name not in expected.losing]
+    is_open = np.zeros_like(arms.is_open)
+    is_open[:, left] = arms.is_open[:, left] & ~is_duty[:, None]
+    draws = Draws.of(
+        unit(arms.customer_ids, key),
+        is_open,
+        limits,
+        holdout=settings.holdout,
+        explore=settings.explore,
+        duty=is_duty,
+    )
+    gain = np.where(is_open, expected.gain, -np.inf)
+    parted = untied(gain * _precedence(playbooks), arms.customer_ids, key)
+    allocation = allocate(parted, draws.left(limits), free=draws.free | is_duty)
+    chosen = np.where(is_duty, duties, allocation.chosen)
+    is_explored = draws.explored != NOTHING
+    arm = np.where(is_explored, draws.explored, chosen)
+    return Decisions(
+        arm=arm,
+        is_duty=is_duty,
+        is_holdout=draws.held & (arm != NOTHING) & ~is_explored,
+        is_explored=is_explored,
+        propensity=np.where(is_duty, 1.0, draws.propensity(chosen)),
+        worth=np.where(np.isfinite(gain).any(axis=1), np.fmax.reduce(gain, axis=1), np.nan),
+        prices={limit.name: float(price) for limit, price in zip(limits, allocation.prices, strict=True)},
+        bound=allocation.bound,
+        achieved=allocation.achieved,
+    )
+
+
+def _precedence(playbooks: Sequence[Playbook]) -> Vector:
+    """Return factors of next to 1, higher for treatments that come first, so that of equal gains they win."""
+    order = sorted({playbook.priority for playbook in playbooks})
+    return np.array([1 - 2 * APART * order.index(playbook.priority) for playbook in playbooks])
+
+
+def _limits(
+    arms: Arms, playbooks: Sequence[Playbook], expected: Prospects, settings: PlanSettings
+) -> list[Limit]:
+    """List what there is not enough of: money, the channels' and the treatments' places."""
+    limits = []
+    if settings.budget is not None:
+        limits.append(Limit(BUDGET, np.nan_to_num(expected.cost), settings.budget))
+    for channel, most in settings.capacity.items():
+        limits.append(Limit(f"channel {channel}", arms.channel == arms.channels.index(channel), most))
+    for at, playbook in enumerate(playbooks):
+        if playbook.capacity is not None:
+            use = np.zeros((1, len(playbooks)), dtype=bool)
+            use[0, at] = True
+            limits.append(Limit(f"treatment {playbook.name}", use, playbook.capacity))
+    return limits
+
+
+def _duties(
+    arms: Arms, playbooks: Sequence[Playbook], limits: list[Limit]
+) -> tuple[NDArray[np.int64], list[Limit]]:
+    """Give everybody the first duty open to them, the most valuable customers first, as far as limits allow.
+
+    Returns
+    -------
+    The arm of each customer, -1 for none, and the limits less what duties use.
+    """
+    chosen = np.full(len(arms.value), NOTHING, dtype=np.int64)
+    by_value = np.argsort(-arms.value, kind="stable")
+    for at in sorted(range(len(playbooks)), key=lambda at: playbooks[at].priority):
+        if not playbooks[at].duty:
+            continue
+        rows = by_value[arms.is_open[by_value, at] & (chosen[by_value] == NOTHING)]
+        uses = [np.broadcast_to(limit.use, arms.channel.shape)[rows, at].astype(float) for limit in limits]
+        is_in = np.ones(len(rows), dtype=bool)
+        for limit, use in zip(limits, uses, strict=True):
+            is_in &= (use == 0) | (np.cumsum(use) <= limit.most)
+        chosen[rows[is_in]] = at
+        limits = [
+            replace(limit, most=limit.most - float(use[is_in].sum()))
+            for limit, use in zip(limits, uses, strict=True)
+        ]
+    return chosen, limits

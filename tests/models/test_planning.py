@@ -1,0 +1,154 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.contract import Kind
+from features.treatment_settings import PlanSettings, TreatmentSettings
+from models.arms import Arms
+from models.effects import Effect
+from models.plan_reasons import PlanReasons
+from models.planning import Decisions, Prospects, decide, prospects
+from models.playbooks import Playbook, playbooks
+
+CALL = {"name": "call", "purpose": "care", "channels": ("phone",), "when": "clv > 0", "cost": 4.0}
+MAIL = {"name": "mail", "purpose": "grow", "channels": ("email",), "when": "clv > 0", "cost": 1.0}
+SEVERAL = 2000
+
+
+def books(*changes: Mapping[str, Any]) -> tuple[Playbook, ...]:
+    texts = {"text": "Do it.", "effect": 0.0}
+    read = [TreatmentSettings.model_validate(texts | dict(each)) for each in changes]
+    return playbooks(read, columns={"clv": Kind.NUMBER})
+
+
+def arms(effect: Sequence[Sequence[float | None]], *, value: float = 100.0) -> Arms:
+    """Open what has an effect, over the channel of its treatment."""
+    known = np.array(effect, dtype=float)
+    channel = np.where(np.isnan(known), -1, np.arange(known.shape[1])).astype(np.int8)
+    names = np.array([f"K{number:04d}" for number in range(len(known))], dtype=object)
+    return Arms(names, ("phone", "email")[: known.shape[1]], channel, known, np.full(len(known), value))
+
+
+def plan(
+    opened: Arms, read: Sequence[Playbook], effects: Mapping[str, Effect] | None = None, **settings: Any
+) -> tuple[Prospects, Decisions]:
+    expected = prospects(opened, read, effects or {}, {})
+    usual = {"holdout": 0.0, "explore": 0.0}
+    return expected, decide(opened, read, expected, PlanSettings.model_validate(usual | settings), key="k")
+
+
+def test_each_gets_what_gains_most() -> None:
+    _, done = plan(arms([[10, 2], [4.5, 3], [None, 1.5], [3, 0.5]]), books(CALL, MAIL))
+    assert done.arm.tolist() == [0, 1, 1, -1]
+    assert done.propensity.tolist() == [1, 1, 1, 1]
+    assert done.achieved == pytest.approx(6 + 2 + 0.5)
+
+
+def test_costs_above_any_gain_leave_everybody_alone() -> None:
+    _, done = plan(arms([[3.9, 0.9], [1, 0.1]]), books(CALL, MAIL))
+    assert done.arm.tolist() == [-1, -1]
+    assert done.worth.tolist() == pytest.approx([-0.1, -0.9])
+
+
+def test_a_share_of_the_value_is_a_cost_too() -> None:
+    expected, done = plan(arms([[12.0]]), books(CALL | {"cost_share": 0.1}))
+    assert expected.cost.item() == pytest.approx(4 + 0.1 * 112)
+    assert done.arm.tolist() == [-1]
+
+
+def test_a_budget_of_nothing_treats_nobody() -> None:
+    _, done = plan(arms([[10, 2]] * 50), books(CALL, MAIL), budget=0.0, explore=0.5, holdout=0.2)
+    treated = (done.arm != -1) & ~done.is_holdout
+    assert not treated.any()
+    assert not done.is_explored.any()
+
+
+def test_a_full_channel_goes_to_whom_it_gains_most_and_has_its_price() -> None:
+    gains = np.linspace(5, 15, 100)
+    _, done = plan(arms(gains[:, None].tolist()), books(CALL), capacity={"phone": 10})
+    assert done.arm.tolist() == [-1] * 90 + [0] * 10
+    assert gains[89] - 4 <= done.prices["channel phone"] <= gains[90] - 4
+
+
+def test_held_out_customers_take_no_place() -> None:
+    """One call, and a holdout that is larger: the call is made, and the others are still meant for one."""
+    _, done = plan(arms([[10.0]] * SEVERAL), books(CALL | {"capacity": 1}), holdout=0.5)
+    assert (done.arm[~done.is_holdout] == 0).sum() <= 1
+
+
+def test_chance_decides_as_often_as_it_should() -> None:
+    _, done = plan(arms([[10.0, 2.0]] * SEVERAL), books(CALL, MAIL), holdout=0.1, explore=0.1)
+    assert done.is_holdout.mean() == pytest.approx(0.1, abs=0.02)
+    assert done.is_explored.mean() == pytest.approx(0.1, abs=0.02)
+    assert set(done.propensity[done.is_holdout]) == {0.1}
+    assert set(done.propensity[~done.is_holdout & (done.arm == 0)].round(6)) == {0.85}
+    assert set(done.propensity[done.is_explored & (done.arm == 1)].round(6)) == {0.05}
+
+
+def test_the_whole_weighs_one_when_it_is_weighed_by_chance() -> None:
+    """Horvitz and Thompson: the inverse propensities of one outcome sum to everybody, on average."""
+    _, done = plan(arms([[10.0, 2.0]] * SEVERAL), books(CALL, MAIL), holdout=0.2, explore=0.1)
+    left = done.is_holdout
+    assert (1 / done.propensity[left]).sum() == pytest.approx(SEVERAL, rel=0.1)
+
+
+def test_a_duty_is_done_for_all_before_anything_else() -> None:
+    read = books(CALL | {"duty": True}, MAIL)
+    opened = arms([[0.1, 50.0], [None, 50.0]])
+    _, done = plan(opened, read, holdout=0.5, explore=0.5, budget=5.0)
+    assert done.arm[0] == 0
+    assert (done.is_duty.tolist(), done.is_holdout[0], done.propensity[0]) == ([True, False], False, 1)
+
+
+def test_a_duty_beyond_its_places_goes_to_the_most_valuable() -> None:
+    opened = arms([[0.1], [0.1], [0.1]])
+    opened = Arms(opened.customer_ids, opened.channels, opened.channel, opened.effect, np.array([1.0, 9, 5]))
+    _, done = plan(opened, books(CALL | {"duty": True}), capacity={"phone": 2})
+    assert done.arm.tolist() == [-1, 0, 0]
+
+
+def test_equal_gains_follow_the_priority() -> None:
+    late, early = CALL | {"cost": 1.0, "priority": 2}, MAIL | {"priority": 1}
+    opened = arms([[3.0, 3.0]] * 20)
+    assert set(plan(opened, books(late, early))[1].arm) == {1}
+    assert set(plan(opened, books(late | {"priority": 1}, early | {"priority": 2}))[1].arm) == {0}
+
+
+def test_what_was_measured_not_to_pay_is_planned_no_more() -> None:
+    measured = {"call": Effect(900, 100, value=1.0, value_se=0.5)}
+    expected, done = plan(arms([[10.0]] * 40), books(CALL), measured, explore=0.5)
+    assert expected.losing == ("call",)
+    assert (done.arm == -1).all()
+
+
+def test_what_was_measured_corrects_what_is_assumed() -> None:
+    measured = {"call": Effect(900, 100, value=6.0, value_se=0.01)}
+    expected, _ = plan(arms([[1.0], [3.0]]), books(CALL), measured)
+    assert expected.effect[:, 0].tolist() == pytest.approx([3, 9], rel=0.01)
+    assert expected.trust["call"] > 0.99
+
+
+def test_a_log_that_tells_nothing_corrects_nothing() -> None:
+    measured = {"call": Effect(900, 0, reason="nobody_held_out")}
+    expected, _ = plan(arms([[10.0]]), books(CALL), measured)
+    assert (expected.effect.item(), expected.trust["call"]) == (10, 0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "settings", "told"),
+    [
+        pytest.param([10.0], {}, "clv > 0: expected to gain 6.00 (assumed)", id="chosen"),
+        pytest.param([5.0], {"budget": 0.0}, "others gain more from the same money or places", id="beaten"),
+        pytest.param([3.0], {}, "would gain -1.00 at best, after its cost", id="not-worth"),
+        pytest.param([None], {}, "wants no contact", id="closed"),
+        pytest.param([10.0], {"holdout": 0.5}, "left alone at random", id="held-out"),
+    ],
+)
+def test_everybody_is_told_why(effect: list[float | None], settings: dict[str, Any], told: str) -> None:
+    opened, read = arms([effect] * 20), books(CALL)
+    expected, done = plan(opened, read, **settings)
+    rules = dict.fromkeys(opened.customer_ids, ("opted_out", "call"))
+    sentences = PlanReasons(opened, read, expected, done, language="en").told(rules)
+    assert any(told in sentence for sentence in sentences)
