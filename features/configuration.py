@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 
 from features.errors import InputError
 
@@ -152,7 +151,7 @@ class Configuration:
         try:
             return _validated(model, retyped)
         except ValidationError as error:
-            raise InputError(f"{self.file}: {_sentence(name, model, error.errors()[0])}") from None
+            raise InputError(f"{self.file}: {_sentence(name, model, error)}") from None
 
     def entries(self, name: str, model: type[Model]) -> tuple[Model, ...] | None:
         """Validate a list of tables, each with a name (``[[treatments]]``); null where there is none.
@@ -175,7 +174,7 @@ class Configuration:
             return _validated(model, table)
         except ValidationError as error:
             place = f"{name}.{table.get('name', number)}"
-            raise InputError(f"{self.file}: {_sentence(place, model, error.errors()[0])}") from None
+            raise InputError(f"{self.file}: {_sentence(place, model, error)}") from None
 
     def _as_written(self, keys: Keys, table: Any, error: ValidationError) -> Any:  # noqa: ANN401
         """Give overridden settings that should be text as they were written: ``--set project.name=7``."""
@@ -259,7 +258,9 @@ def _as_json(table: Any) -> str:  # noqa: ANN401
     return json.dumps(table, default=iso)
 
 
-def _sentence(name: str, model: type[BaseModel], detail: ErrorDetails) -> str:
+def _sentence(name: str, model: type[BaseModel], error: ValidationError) -> str:
+    """Tell one thing that is wrong: an unknown key before a missing one, which it may have meant."""
+    detail = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join((name, *map(str, detail["loc"])))
     if detail["type"] == "extra_forbidden":
         unknown = str(detail["loc"][-1])

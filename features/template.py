@@ -94,6 +94,40 @@ discount_rate = 0.10  # by which that value discounts, per year
 # attributes = ["gender"]  # columns of customers: between their groups the tiers are compared
 # may_be_features = false  # whether the forecast may use them
 
+# [[treatments]]  # what can be done for a customer; without any, the defaults of docs/treatments.md
+# name = "winback_coupon"  # yours
+# purpose = "win_back"  # retain, win_back, grow (which an open complaint blocks), welcome, thank or care
+# channels = ["email", "phone"]  # the usual one first; where the customer answers another, that one
+# when = "lifecycle_stage = 'lost' and historic_value > 100"  # for whom; a condition as of tiers
+# cost = 0.5  # of treating one customer, in the project's currency
+# cost_share = 0.1  # of the customer's expected value with the treatment: what a coupon takes off
+# effect = "0.02 * spend_mean_order"  # the value that it is assumed to add within the horizon; or a number
+# capacity = 500  # how many customers a plan treats at most
+# cooldown_days = 180  # for how long a customer is not assigned it again
+# priority = 3  # 1 comes first in the hand-outs
+# duty = false  # whether it is done for all for whom it is open, before anything else
+# needs_product = false  # whether it offers a product
+# text = "One message with the coupon, one reminder."  # for the people who carry it out
+
+# [plan]  # within which limits customers are treated
+# budget = 2000.0  # of a plan, in the project's currency
+# holdout = 0.1  # the share of customers from whom their treatment is withheld, so that its effect shows
+# explore = 0.05  # the share of customers who get a random one of the treatments open to them
+# due_days = 14  # within how many days a plan is carried out
+# most_contacts = 2  # of a customer within contact_days, over all treatments
+# contact_days = 30  # over which they are counted
+# quiet_days = ["2026-12-25"]  # no contact begins on them
+# seed = "spring"  # the key of the draws; without it the project's name
+# [plan.capacity]  # how many customers a plan contacts, by channel
+# phone = 200
+# [plan.allowed]  # conditions of consent: for any contact, for automated decisions, and by channel
+# any = "not opted_out"
+# email = "email_consent"
+# [[plan.cadence]]  # how a tier is contacted
+# tier = "low"  # its name
+# every_days = 30  # within so many days one contact at most
+# channels = ["email"]  # the only ones used: this tier is left to automation
+
 # [serving]
 # store = "postgresql://USER@HOST/DATABASE"  # where runs are kept; without it, in the workspace
 # keep_runs = 30  # how many of the latest runs keep their scores

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from features.configuration import Configuration, Section
 from features.instants import calendar_day
@@ -26,6 +26,11 @@ def _all_differ(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice:
         raise ValueError(f"names {twice!r} twice; name it once")
     return names
+
+
+def _as_text(effect: object) -> object:
+    is_number = isinstance(effect, int | float) and not isinstance(effect, bool)
+    return repr(effect) if is_number else effect
 
 
 OwnName = Annotated[Name, AfterValidator(_is_no_word_of_ours)]
@@ -76,7 +81,7 @@ class TreatmentSettings(Section):
     when: str
     cost: Money
     cost_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    effect: Annotated[float, Field(allow_inf_nan=False)] | str
+    effect: Annotated[str, BeforeValidator(_as_text)]
     capacity: Count | None = None
     cooldown_days: Days = 90
     priority: Annotated[int, Field(ge=1, le=1000)] = 5

@@ -125,7 +125,7 @@ def _read(
     texts = {**CLASSES, "value_tier": tuple(tiers)}
     read: dict[str, Any] = {
         "when": Condition.read(settings.when, columns=columns, where=f"{place}.when", texts=texts),
-        "effect": Amount.read(str(settings.effect), columns=columns, where=f"{place}.effect"),
+        "effect": Amount.read(settings.effect, columns=columns, where=f"{place}.effect"),
     }
     return Playbook(**{**dict(settings), **read}, is_shipped=is_shipped)
 
@@ -139,7 +139,7 @@ def _shipped(tiers: Sequence[str], language: str) -> Iterator[TreatmentSettings]
 
 def _missing(settings: TreatmentSettings, columns: Iterable[str]) -> tuple[str, ...]:
     """Return the columns that a default names and the company does not have."""
-    texts = (settings.when, str(settings.effect))
+    texts = (settings.when, settings.effect)
     trees = (sqlglot.parse_one(text, into=exp.Condition, dialect="duckdb") for text in texts)
     named = dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column))
     return tuple(name for name in named if name not in columns)

@@ -1,5 +1,6 @@
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from features.own_sources import OwnSettings
 from features.sources import CustomersSource, OrdersSource, read_sources
 from features.template import write_template
 from features.tier_settings import FairnessSettings, TierSettings
+from features.treatment_settings import Cadence, PlanSettings, TreatmentSettings, read_treatments
 from serving.settings import ServingSettings
 
 RETAIL = Path(__file__).parents[3] / "shared" / "data" / "online_retail_ii"
@@ -105,9 +107,9 @@ def test_several_files_are_one_pattern(tmp_path: Path) -> None:
 
 MODELS = (
     *(Project, OrdersSource, CustomersSource, OwnSettings, ForecastSettings, TierSettings, FairnessSettings),
-    ServingSettings,
+    *(TreatmentSettings, PlanSettings, Cadence, ServingSettings),
 )
-TABLES = {"columns", "exclude", "table", "sql", "levels", "flows", "fairness"}
+TABLES = {"columns", "exclude", "table", "sql", "levels", "flows", "fairness", "allowed", "cadence"}
 
 
 def test_every_key_there_is_is_explained_in_a_line(tmp_path: Path) -> None:
@@ -118,15 +120,29 @@ def test_every_key_there_is_is_explained_in_a_line(tmp_path: Path) -> None:
     assert all(len(line) <= 120 for line in text.splitlines())
 
 
+def unmarked(folder: Path, first: str, behind: str) -> Configuration:
+    """Read a template whose lines from one table to another hold, their marks taken away."""
+    file = write_template(folder, [])
+    before, rest = file.read_text().split(f"# {first}", 1)
+    inner, after = rest.split(f"# {behind}", 1)
+    marked = re.sub(r"(?m)^# ", "", f"# {first}{inner}")
+    file.write_text(f"{before}{marked}# {behind}{after}")
+    return Configuration.read(file, environ={})
+
+
 def test_the_tiers_are_right_once_their_marks_are_taken_away(tmp_path: Path) -> None:
-    file = write_template(tmp_path, [])
-    before, rest = file.read_text().split("# [tiers]")
-    tiers, after = rest.split("# [serving]")
-    marked = re.sub(r"(?m)^# ", "", f"# [tiers]{tiers}")
-    file.write_text(f"{before}{marked}# [serving]{after}")
-    read = Configuration.read(file, environ={}).section("tiers", TierSettings)
+    read = unmarked(tmp_path, "[tiers]", "[[treatments]]").section("tiers", TierSettings)
     assert [level.name for level in read.levels] == ["high", "potential", "low"]
     assert (read.flows[0].tier, read.fairness.attributes) == ("high", ("gender",))
+
+
+def test_treatments_and_plan_are_right_once_their_marks_are_taken_away(tmp_path: Path) -> None:
+    configuration = unmarked(tmp_path, "[[treatments]]", "[serving]")
+    (coupon,) = read_treatments(configuration) or ()
+    plan = configuration.section("plan", PlanSettings)
+    assert (coupon.name, coupon.cost_share, plan.quiet_days) == ("winback_coupon", 0.1, (date(2026, 12, 25),))
+    assert (plan.capacity, set(plan.allowed)) == ({"phone": 200}, {"any", "email"})
+    assert [(each.tier, each.channels) for each in plan.cadence or ()] == [("low", ("email",))]
 
 
 @pytest.mark.parametrize(
