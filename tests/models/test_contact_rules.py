@@ -10,7 +10,7 @@ from features.errors import InputError
 from features.instants import Cutoff
 from features.treatment_settings import PlanSettings, TreatmentSettings
 from models.contact_rules import ContactRules, open_arms
-from models.playbooks import playbooks
+from models.playbooks import DEFAULT_TIERS, playbooks
 
 KINDS = {
     "value_tier": Kind.TEXT,
@@ -93,3 +93,228 @@ def test_a_treatment_is_open_to_whom_its_condition_names() -> None:
     opened, closed = arms(subject(), subject("bob", clv=10.0), subject("cid", clv=None))
     assert opened == [("ann", "coupon", "email", 4.0, 2.0, 20.0)]
     assert closed == []
+
+
+def test_consent_is_asked_for_any_contact_and_for_each_channel() -> None:
+    plan = {"allowed": {"any": "clv <> 99", "email": "consent"}}
+    subjects = [subject(), subject("bob", consent=0), subject("cid", consent=None), subject("dot", clv=99.0)]
+    opened, closed = arms(*subjects, plan=plan, treatments=[COUPON | {"channels": ("email",)}])
+    assert [row[0] for row in opened] == ["ann"]
+    assert closed == [
+        ("bob", "coupon", "channel_opt_out"),
+        ("cid", "coupon", "channel_opt_out"),
+        ("dot", "coupon", "opted_out"),
+    ]
+
+
+def test_who_refuses_a_channel_is_reached_over_another() -> None:
+    opened, closed = arms(subject(consent=0), plan={"allowed": {"email": "consent"}})
+    assert [(row[0], row[2]) for row in opened] == [("ann", "phone")]
+    assert closed == []
+
+
+def test_who_refuses_automated_decisions_is_left_to_a_person() -> None:
+    late = [("bob", ago(10), "coupon", 0, "email")]
+    opened, closed = arms(
+        *(subject(name, machine=0) for name in ("ann", "bob")),
+        plan={"allowed": {"automated": "machine"}},
+        treatments=[COUPON, CARE],
+        log=late,
+    )
+    assert opened == []
+    assert closed == [
+        ("ann", "care", "automated_opt_out"),
+        ("ann", "coupon", "automated_opt_out"),
+        ("bob", "care", "automated_opt_out"),
+        ("bob", "coupon", "cooldown"),
+    ]
+
+
+def test_when_everybody_opted_out_nothing_is_open() -> None:
+    opened, closed = arms(subject(), subject("bob"), plan={"allowed": {"any": "false"}})
+    assert opened == []
+    assert [row[2] for row in closed] == ["opted_out"] * 2
+
+
+def test_a_treatment_nobody_is_eligible_for_is_neither_open_nor_closed() -> None:
+    assert arms(subject(), treatments=[COUPON | {"when": "clv > 1e9"}]) == ([], [])
+    assert arms(subject(), treatments=[]) == ([], [])
+    assert arms() == ([], [])
+
+
+def test_ranks_are_those_among_all_subjects() -> None:
+    subjects = [subject(name, clv=float(at)) for at, name in enumerate(["a", "b", "c", "d", "e"])]
+    opened, _ = arms(*subjects, treatments=[COUPON | {"when": "top(clv, 0.4)"}])
+    assert [row[0] for row in opened] == ["d", "e"]
+
+
+def test_what_is_not_known_of_the_effect_stays_unknown() -> None:
+    opened, _ = arms(subject(expected_value=None))
+    assert opened == [("ann", "coupon", "email", 4.0, None, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("complaint", "rules"),
+    [
+        pytest.param((ago(3), None, ago(3)), ["open_complaint"], id="open"),
+        pytest.param((ago(3), ago(1), ago(3)), [], id="resolved"),
+        pytest.param((ago(3), ago(-1), ago(3)), ["open_complaint"], id="resolved-later"),
+        pytest.param((ago(0), None, ago(0)), [], id="not-yet"),
+        pytest.param((ago(3), None, ago(-1)), [], id="known-too-late"),
+    ],
+)
+def test_an_open_complaint_blocks_selling_and_not_care(complaint: tuple[Any, ...], rules: list[str]) -> None:
+    opened, closed = arms(subject(), treatments=[COUPON, CARE], complaints=[("ann", *complaint)])
+    assert ("care" in {row[1] for row in opened}, [row[2] for row in closed]) == (True, rules)
+
+
+@pytest.mark.parametrize(
+    ("days", "closed"),
+    [(0.1, True), (89.4, True), (89.6, False), (90, False), (0, False), (-1, False)],
+)
+@pytest.mark.parametrize("is_holdout", [0, 1])
+def test_a_treatment_is_not_assigned_again_before_its_time(
+    days: float, closed: bool, is_holdout: int
+) -> None:
+    plan = {"most_contacts": 9, "cadence": ()}
+    _, found = arms(subject(), plan=plan, log=[("ann", ago(days), "coupon", is_holdout, "email")])
+    assert found == ([("ann", "coupon", "cooldown")] if closed else [])
+
+
+@pytest.mark.parametrize(
+    ("log", "closed"),
+    [
+        pytest.param(
+            [("ann", ago(29), "a", 0, "email"), ("ann", ago(1), "b", None, "phone")], True, id="two"
+        ),
+        pytest.param([("ann", ago(30), "a", 0, "email"), ("ann", ago(1), "b", 0, "phone")], False, id="old"),
+        pytest.param([("ann", ago(2), "a", 1, "email"), ("ann", ago(1), "b", 0, "phone")], False, id="held"),
+        pytest.param(
+            [("ann", ago(2), "nothing", 0, "email"), ("ann", ago(1), "b", 0, "x")], False, id="none"
+        ),
+        pytest.param([("ann", ago(2), "a", 0, None), ("ann", ago(1), "b", 0, "x")], False, id="unseen"),
+        pytest.param([("bob", ago(2), "a", 0, "email"), ("ann", ago(1), "b", 0, "x")], False, id="others"),
+    ],
+)
+def test_contacts_count_across_treatments(log: list[tuple[Any, ...]], closed: bool) -> None:
+    opened, found = arms(subject(), log=log)
+    assert (not opened, found) == (closed, [("ann", "coupon", "frequency_cap")] if closed else [])
+
+
+def test_a_tier_has_its_own_pace_and_channels() -> None:
+    plan = {
+        "cadence": ({"tier": "high", "every_days": 10}, {"tier": "low", "channels": ("email",)}),
+    }
+    log = [(name, ago(9), "other", 0, "email") for name in ("ann", "low", "mid")]
+    subjects = [subject(), subject("bob"), subject("low", value_tier="low"), subject("mid", value_tier=None)]
+    opened, closed = arms(*subjects, plan=plan, treatments=[COUPON, CARE], log=log)
+    assert [row[:3] for row in opened] == [
+        ("bob", "care", "phone"),
+        ("bob", "coupon", "email"),
+        ("low", "coupon", "email"),
+        ("mid", "care", "phone"),
+        ("mid", "coupon", "email"),
+    ]
+    assert closed == [("ann", "care", "cadence"), ("ann", "coupon", "cadence"), ("low", "care", "cadence")]
+
+
+def test_a_duty_is_bound_to_consent_and_its_own_time_alone() -> None:
+    plan = {
+        "most_contacts": 0,
+        "cadence": ({"tier": "high", "every_days": 90, "channels": ("email",)},),
+        "allowed": {"phone": "consent"},
+    }
+    log = [("ann", ago(1), "other", 0, "email"), ("bob", ago(1), "care", 0, None)]
+    subjects = [subject(), subject("bob"), subject("cid", consent=0)]
+    opened, closed = arms(*subjects, plan=plan, treatments=[COUPON, CARE | {"duty": True}], log=log)
+    assert [row[:3] for row in opened] == [("ann", "care", "phone")]
+    assert ("bob", "care", "cooldown") in closed
+    assert ("cid", "care", "channel_opt_out") in closed
+
+
+TODAY = NOW.day
+
+
+@pytest.mark.parametrize(
+    ("answers", "channel"),
+    [
+        pytest.param([], "email", id="the-usual"),
+        pytest.param([("ann", TODAY - 1, "call", None)], "phone", id="a-call"),
+        pytest.param([("ann", TODAY - 1, "message", "phone")], "phone", id="by-its-channel"),
+        pytest.param(
+            [("ann", TODAY - 1, "call", None), ("ann", TODAY - 2, "email_click", None)],
+            "email",
+            id="as-often",
+        ),
+        pytest.param([("ann", TODAY - 366, "call", None)], "email", id="too-old"),
+        pytest.param([("ann", TODAY, "call", None)], "email", id="not-yet"),
+        pytest.param([("ann", TODAY - 1, "visit", "phone")], "email", id="no-answer"),
+        pytest.param([("bob", TODAY - 1, "call", None)], "email", id="others"),
+    ],
+)
+def test_the_channel_is_the_one_that_the_customer_answers(answers: list[Any], channel: str) -> None:
+    opened, _ = arms(subject(), answers=answers)
+    assert [row[2] for row in opened] == [channel]
+
+
+def test_a_channel_that_is_answered_is_of_no_use_where_it_is_refused() -> None:
+    answers = [("ann", TODAY - 1, "call", None)]
+    opened, _ = arms(subject(consent=0), answers=answers, plan={"allowed": {"phone": "consent"}})
+    assert [row[2] for row in opened] == ["email"]
+
+
+def test_a_plan_whose_days_are_all_quiet_opens_nothing() -> None:
+    quiet = {"quiet_days": (date(2024, 3, 1), date(2024, 3, 2))}
+    assert arms(subject(), plan=quiet | {"due_days": 2})[1] == [("ann", "coupon", "quiet")]
+    assert arms(subject(), plan=quiet | {"due_days": 3})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (
+            {"allowed": {"emial": "consent"}},
+            "plan.allowed.emial: no treatment goes over the channel 'emial'; did",
+        ),
+        ({"capacity": {"fax": 3}}, "plan.capacity.fax: no treatment goes over the channel 'fax'; known are"),
+        (
+            {"cadence": ({"tier": "low", "channels": ("phon",)},)},
+            "plan.cadence.0.channels: no treatment goes over the channel 'phon'; did you mean 'phone'?",
+        ),
+        (
+            {"cadence": ({"tier": "lwo", "every_days": 3},)},
+            "plan.cadence.0.tier: there is no tier 'lwo'; did you mean 'low'?",
+        ),
+        (
+            {"allowed": {"any": "not optout"}},
+            "plan.allowed.any = 'not optout': there is no column 'optout'",
+        ),
+    ],
+)
+def test_rules_that_are_wrong_are_told(plan: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as told:
+        arms(subject(), plan=plan)
+    assert message in str(told.value)
+
+
+def test_the_cadence_of_the_defaults_holds_as_long_as_they_do() -> None:
+    kinds = KINDS | {"lifecycle_stage": Kind.TEXT}
+    shipped = playbooks(None, columns=kinds)
+    own = playbooks([TreatmentSettings.model_validate(COUPON)], columns=kinds)
+    assert [each.tier for each in ContactRules.of(PlanSettings(), shipped, columns=kinds).cadence] == list(
+        DEFAULT_TIERS
+    )
+    assert ContactRules.of(PlanSettings(), own, columns=kinds).cadence == ()
+    assert ContactRules.of(PlanSettings(cadence=()), shipped, columns=kinds).cadence == ()
+
+
+def test_it_tells_what_it_reads() -> None:
+    plan = PlanSettings(allowed={"any": "clv > 1 and consent", "automated": "machine or consent"})
+    read = playbooks([TreatmentSettings.model_validate(COUPON)], columns=KINDS)
+    assert ContactRules.of(plan, read, columns=KINDS).columns == ("clv", "consent", "machine")
+
+
+def test_names_and_texts_with_quotes_are_no_harm() -> None:
+    odd = COUPON | {"name": "it's; --", "channels": ("e\"mail'",)}
+    opened, _ = arms(subject(), treatments=[odd])
+    assert opened[0][:3] == ("ann", "it's; --", "e\"mail'")
