@@ -1,6 +1,6 @@
 """Contact rules: which treatments are open to whom, as one pass of SQL over the subjects."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,7 +15,7 @@ from features.treatment_settings import ANY, AUTOMATED, Cadence, PlanSettings
 from models.condition_values import literal
 from models.conditions import Condition
 from models.contact_history import answers_sql, complaints_sql, contacts_sql
-from models.cuts import Cuts, cuts_sql
+from models.cuts import Cuts, measured_cuts
 from models.playbooks import DEFAULT_TIERS, Playbook, shipped_cadence
 from models.subjects import TABLE
 
@@ -153,7 +153,8 @@ def open_arms(
     all three in the project's currency. ``closed``: one row per customer and treatment whose condition holds
     and that a rule closes: ``customer_id``, ``treatment``, ``rule`` (one of `RULES`).
     """
-    cuts = _measured(connection, [*(each.when for each in playbooks), *rules.allowed.values()])
+    conditions = [*(each.when for each in playbooks), *rules.allowed.values()]
+    cuts = measured_cuts(connection, (cut for condition in conditions for cut in condition.cuts), TABLE)
     channels = tuple(dict.fromkeys(name for each in playbooks for name in each.channels))
     is_quiet = rules.settings.first_day(cutoff.day) is None
     arms = [
@@ -172,15 +173,6 @@ def open_arms(
         "SELECT customer_id, treatment, rule FROM judged WHERE rule IS NOT NULL"
     )
     connection.execute("DROP TABLE wide; DROP TABLE judged")
-
-
-def _measured(connection: duckdb.DuckDBPyConnection, conditions: Iterable[Condition]) -> Cuts:
-    """Take the cut points that conditions need, among all subjects."""
-    cuts = list(dict.fromkeys(cut for condition in conditions for cut in condition.cuts))
-    if not cuts:
-        return {}
-    (row,) = connection.execute(cuts_sql(cuts, TABLE)).fetchall()
-    return dict(zip((cut.key for cut in cuts), row, strict=True))
 
 
 def _history_sql(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
+import duckdb
+
 from features.parsing import identifier
 
 Cuts = Mapping[str, float | None]
@@ -40,6 +42,17 @@ class Cut:
         """Return the cut whose share is larger by a part of it, or smaller for a negative one."""
         share = float(f"{min(1.0, self.share * (1.0 + by)):.12g}")
         return type(self)(self.function, self.column, share)
+
+
+def measured_cuts(
+    connection: duckdb.DuckDBPyConnection, cuts: Iterable[Cut], source: str = "subjects"
+) -> dict[str, float | None]:
+    """Take cut points, by `Cut.key`: those of `cuts_sql`."""
+    wanted = list(dict.fromkeys(cuts))
+    if not wanted:
+        return {}
+    (row,) = connection.execute(cuts_sql(wanted, source)).fetchall()
+    return dict(zip((cut.key for cut in wanted), row, strict=True))
 
 
 def cuts_sql(cuts: Iterable[Cut], source: str = "subjects") -> str:

@@ -1,6 +1,6 @@
 """The tier policy: which customer is in which tier, as SQL over one wide row per customer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -12,7 +12,7 @@ from features.tier_settings import TierSettings, default_levels
 from models.condition_text import Texts
 from models.condition_values import Row, literal
 from models.conditions import Condition
-from models.cuts import Cut, Cuts, cuts_sql
+from models.cuts import Cut, Cuts, measured_cuts
 from models.moves import facts
 from models.tier_levels import TierFlow, TierLevel, check_policy
 
@@ -183,10 +183,10 @@ class TierPolicy:
             for cut in self.cuts
             if cut.column == POTENTIAL_SCORE and all(each.column != POTENTIAL_SCORE for each in own)
         ]
-        points = _measured(connection, [cut for cut in self.cuts if cut not in later], source)
+        points = measured_cuts(connection, [cut for cut in self.cuts if cut not in later], source)
         if highest:
             source = f"(SELECT * FROM {source} AS all_subjects WHERE NOT {highest.sql(points)})"
-        return points | _measured(connection, later, source)
+        return points | measured_cuts(connection, later, source)
 
     def place_sql(self, cuts: Cuts) -> str:
         """Write the tier of a customer without a history: that of the first flow, else level."""
@@ -251,12 +251,3 @@ class TierPolicy:
         told = facts(deciding, cuts, before=row_before, now=row_now) if deciding else []
         found = [{"rule": rule, "tier": tier, **fact} for fact in told]
         return [*gone, *(found or [{"rule": "rest", "tier": now}])]
-
-
-def _measured(
-    connection: duckdb.DuckDBPyConnection, cuts: Sequence[Cut], source: str
-) -> dict[str, float | None]:
-    if not cuts:
-        return {}
-    (row,) = connection.execute(cuts_sql(cuts, source)).fetchall()
-    return dict(zip((cut.key for cut in cuts), row, strict=True))
