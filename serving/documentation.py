@@ -38,9 +38,9 @@ def documentation() -> dict[str, Any]:
         "responses": _answers("In the same order a row or a problem document each.", 400, 413, 415, 422),
     }
     customer = {
-        "summary": "Look up a customer's row of the latest published run",
+        "summary": "Look up a customer's row of the latest published run, and what the latest plan does",
         "parameters": [CUSTOMER],
-        "responses": _answers("A row of the output table.", 404, 503),
+        "responses": _answers("A row of the output table, and as plan a row of the plan.", 404, 503),
     }
     standings = {
         "summary": "Look up which tiers and stages a customer was in, from when to when, and why",

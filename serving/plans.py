@@ -46,7 +46,10 @@ _PLAN = sa.select(*(PLANS.c[field.name] for field in fields(Plan)))
 _LATEST = _PLAN.order_by(PLANS.c.as_of.desc()).limit(1)
 _LATEST_KEY = sa.select(PLANS.c.plan_key).order_by(PLANS.c.as_of.desc()).limit(1).scalar_subquery()
 _CUSTOMER = (
-    sa.select(PLANS.c.plan_id, PLANS.c.run_id, PLANS.c.as_of, *(TREATMENTS.c[name] for name in ROWS.names))
+    sa.select(
+        *(PLANS.c[name] for name in ("plan_id", "run_id", "as_of")),
+        *(TREATMENTS.c[name] for name in ROWS.names if name != "customer_id"),
+    )
     .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
     .where(PLANS.c.plan_key == _LATEST_KEY, TREATMENTS.c.customer_id == sa.bindparam("customer_id"))
 )
@@ -76,7 +79,7 @@ class Plans:
         return self._plan(_PLAN.where(PLANS.c.as_of == as_of))
 
     def customer(self, customer_id: str) -> dict[str, Any] | None:
-        """Read a customer's row of the latest plan; null when it has none."""
+        """Read a customer's row of the latest plan, less the customer_id; null when it has none."""
         with self._database.reading() as connection:
             row = connection.execute(_CUSTOMER, {"customer_id": customer_id}).one_or_none()
         return None if row is None else row._asdict()

@@ -40,17 +40,22 @@ class Published:
     def customer(self, customer_id: str) -> dict[str, Any] | None:
         """Read a customer's row of the latest run; null when it has none.
 
+        ``plan`` is the customer's row of the latest plan, null without one.
+
         Raises
         ------
         StoreError
             The store cannot be used.
         """
-        row = self._opened().customer(customer_id)
-        if row is not None and row["reasons"] is not None:
+        store = self._opened()
+        row = store.customer(customer_id)
+        if row is None:
+            return None
+        if row["reasons"] is not None:
             row["reasons"] = told(row["reasons"], self._language)
-        if row is not None and row["transition_reason"] is not None:
+        if row["transition_reason"] is not None:
             row["transition_reason"] = told_move(row["transition_reason"], self._language)
-        return row
+        return {**row, "plan": store.plans.customer(customer_id)}
 
     def periods(self, customer_id: str) -> list[dict[str, Any]]:
         """Read how long a customer was in each tier and stage, oldest first by kind; none of a stranger.

@@ -33,7 +33,7 @@ def test_the_grid_follows_the_latest_run(tmp_path: Path) -> None:
             assert published.peers.grid == grid
     row = published.customer("Ada")
     assert row is not None
-    assert row["run_id"] == "run 2"
+    assert (row["run_id"], row["plan"]) == ("run 2", None)
 
 
 def test_a_store_that_fails_leaves_the_grid(tmp_path: Path) -> None:
