@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 import lightgbm as lgb
 import numpy as np
 
-from models.boosting import margin, tree_settings
+from models.boosting import margin, matrix_of, tree_settings
 from models.contributions import ContributionTables
 from models.estimator import Columns
 from models.likelihood import Vector, log_odds
@@ -129,7 +129,7 @@ class Behaviour:
     def matrix(self, columns: Columns, described: Described) -> Vector:
         """Return the inputs of the trees, of shape (n, f)."""
         given = inputs(columns, described, knot=self.horizon)
-        return np.array([given[name] for name in self.names]).T
+        return matrix_of(given, self.names)
 
     def _lesson(self, past: Sequence[Snapshot], knots: Sequence[int], day: float) -> Lesson | None:
         parts = []

@@ -85,7 +85,7 @@ class Blend:
             By part the level by each knot, of shape (k, n).
         """
         process = described.curve
-        logs = np.array([log_value(described, knot) for knot in range(process.days.size)])
+        logs = log_value(described, slice(None))
         no_order = expit(
             self.add("no_order", log_odds(process.no_order), behaviour["no_order"], level["no_order"])
         )

@@ -1,5 +1,6 @@
 """How small boosted trees are taught, and asked: regularised, repeatable, in one thread."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -9,7 +10,7 @@ import numpy as np
 from models.likelihood import Vector
 from models.small_trees import SmallTrees
 
-_laid_out: WeakKeyDictionary[lgb.Booster, SmallTrees | None] = WeakKeyDictionary()
+_small: WeakKeyDictionary[lgb.Booster, SmallTrees | None] = WeakKeyDictionary()
 
 
 def tree_settings(
@@ -43,12 +44,17 @@ def tree_settings(
     }
 
 
+def matrix_of(columns: Mapping[str, Vector], names: Sequence[str]) -> Vector:
+    """Return columns of shape (n,) as inputs of trees, of shape (n, f)."""
+    return np.concatenate([columns[name] for name in names]).reshape(len(names), -1).T
+
+
 def margin(booster: lgb.Booster, matrix: Vector) -> Vector:
     """Return what inputs of shape (n, f) add to the score that trees started from, of shape (n,)."""
     if len(matrix) == 1:
-        if booster not in _laid_out:
-            _laid_out[booster] = SmallTrees.of(booster)
-        trees = _laid_out[booster]
+        if booster not in _small:
+            _small[booster] = SmallTrees.of(booster)
+        trees = _small[booster]
         if trees is not None:
             return np.array([trees.margin(matrix[0])])
     return np.asarray(booster.predict(matrix, raw_score=True, num_threads=1))

@@ -41,7 +41,7 @@ class Curve(NamedTuple):
 
         There are at least as many orders expected as it is likely that there is one.
         """
-        no_order = np.minimum.accumulate(np.clip(self.no_order, 0.0, 1.0))
+        no_order = np.minimum.accumulate(np.minimum(np.maximum(self.no_order, 0.0), 1.0))
         orders = np.maximum.accumulate(np.maximum(self.orders, 1.0 - no_order))
         value = np.maximum.accumulate(np.maximum(self.value, 0.0))
         return self._replace(no_order=no_order, orders=orders, value=value)
@@ -104,8 +104,7 @@ def within(days: Vector, wanted: Sequence[float]) -> Vector:
 
 def crossing(days: Vector, log_survival: Vector, level: float) -> Vector:
     """Return the day by which log survival (k, n) falls from 0 to a level, of shape (n,); NaN if never."""
-    survival = np.vstack([np.zeros(log_survival.shape[1]), log_survival])
-    days = np.append(0.0, days)
+    survival, days = _from_day_0(log_survival), np.append(0.0, days)
     after = np.argmax(survival <= level, axis=0)
     reached, after = after > 0, np.maximum(after, 1)
     column = np.arange(survival.shape[1])
@@ -116,8 +115,7 @@ def crossing(days: Vector, log_survival: Vector, level: float) -> Vector:
 
 def between(days: Vector, values: Vector, wanted: Vector) -> Vector:
     """Interpolate values of shape (k, n) along k days; everything is 0 at day 0."""
-    known = np.vstack([np.zeros(values.shape[1]), values])
-    days = np.append(0.0, days)
+    known, days = _from_day_0(values), np.append(0.0, days)
     after = np.clip(np.searchsorted(days, wanted), 1, days.size - 1)
     part = ((wanted - days[after - 1]) / (days[after] - days[after - 1]))[:, None]
     return np.asarray(known[after - 1] * (1.0 - part) + known[after] * part)
@@ -127,6 +125,12 @@ def discounted(days: Vector, value: Vector, *, until: float, rate: float) -> Vec
     """Return the value (k, n) that comes before one of k days, discounted by a rate per year; (n,)."""
     last = int(np.searchsorted(days, until)) + 1
     ends = days[:last]
-    gains = np.diff(value[:last], axis=0, prepend=0.0)
-    middles = ends - np.diff(ends, prepend=0.0) / 2
+    gains = value[:last].copy()
+    gains[1:] -= value[: last - 1]
+    middles = (np.append(0.0, ends[:-1]) + ends) / 2
     return np.asarray((1.0 + rate) ** (-middles / 365.0) @ gains)
+
+
+def _from_day_0(values: Vector) -> Vector:
+    """Put zeros before values of shape (k, n)."""
+    return np.concatenate((np.zeros((1, values.shape[1])), values))

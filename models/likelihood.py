@@ -29,7 +29,7 @@ STARTS = ((0.0, 0.0), (-1.5, 0.0), (0.0, -1.5), (1.0, 1.0))  # shifts of the fir
 
 def log_odds(probability: Vector) -> Vector:
     """Return the log-odds of probabilities, of the same shape."""
-    return np.asarray(logit(np.clip(probability, CERTAIN, 1 - CERTAIN)))
+    return np.asarray(logit(np.minimum(np.maximum(probability, CERTAIN), 1 - CERTAIN)))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The forecast of one customer from the rows of a request, by the features that a bundle was trained with."""
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -130,4 +131,4 @@ class LiveForecaster:
 
 
 def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return None if isnan(value) else float(value)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from models.blend import NOTHING_LEARNT, Outcome, weigh_odds
-from models.boosting import margin, tree_settings
+from models.boosting import margin, matrix_of, tree_settings
 from models.estimator import CALENDAR, Columns, ForecastEstimator
 from models.first_order import FirstOrder
 from models.likelihood import Vector, log_odds
@@ -106,7 +106,10 @@ class Potential:
         ordered = ~np.isnan(columns[ORDERED])
         chance = np.full(ordered.shape, np.nan)
         if ordered.any():
-            chance[ordered] = self._reaching(columns, ordered, outputs, self.cut_ if cut is None else cut)
+            known = {name: columns[name] for name in self.names_}
+            if not ordered.all():
+                known = {name: values[ordered] for name, values in known.items()}
+            chance[ordered] = self._reaching(known, outputs, self.cut_ if cut is None else cut)
         if self.first_order_ is not None and not ordered.all():
             rest = {name: columns[name][~ordered] for name in self.first_order_.names_}
             chance[~ordered] = self.first_order_.chance(rest)
@@ -140,14 +143,13 @@ class Potential:
             potential.first_order_ = FirstOrder.restore(told)
         return potential
 
-    def _reaching(self, columns: Columns, ordered: Vector, outputs: Columns, cut: float) -> Vector:
+    def _reaching(self, columns: Columns, outputs: Columns, cut: float) -> Vector:
         shift, of_forecast, of_trees = self.weights_
         scores = shift + of_forecast * implied(
             self.spread_, outputs["churn_risk"], outputs["expected_value"], cut
         )
         if self.booster_ is not None:
-            matrix = np.array([columns[name][ordered] for name in self.names_]).T
-            scores = scores + of_trees * margin(self.booster_, matrix)
+            scores = scores + of_trees * margin(self.booster_, matrix_of(columns, self.names_))
         return np.asarray(expit(scores))
 
     def _learn(

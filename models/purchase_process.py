@@ -98,7 +98,7 @@ class PurchaseProcess(ABC):
         """
         alive = self.alive(frequency, recency_days, age_days)
         whole = np.broadcast_shapes(np.shape(horizon_days), np.shape(alive))
-        each = (np.broadcast_to(part, whole).ravel() for part in (frequency, age_days, horizon_days))
+        each = (np.ravel(part + np.zeros(whole)) for part in (frequency, age_days, horizon_days))
         some = self._some_if_alive(*each).reshape(whole)
         orders = self.orders_if_alive(frequency, age_days, horizon_days=horizon_days)
         return Outlook(alive, 1.0 - alive * some, orders * alive)

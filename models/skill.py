@@ -68,7 +68,7 @@ class Skill:
 
 
 def _group(orders: Vector) -> Vector:
-    return np.asarray(np.searchsorted(LEAST_ORDERS, np.nan_to_num(orders), side="right") - 1)
+    return np.asarray(np.searchsorted(LEAST_ORDERS, np.fmax(orders, 0.0), side="right") - 1)
 
 
 def _loss(chance: Vector, came: Vector) -> Vector:

@@ -117,8 +117,10 @@ def inputs(columns: Columns, described: Described, *, knot: int) -> dict[str, Ve
     return known | dict(zip(PROCESS, said, strict=True))
 
 
-def log_value(described: Described, knot: int) -> Vector:
+def log_value(described: Described, knot: int | slice) -> Vector:
     """Return the log of the value that the process expects by a knot, of shape (n,); above a least part.
+
+    By k knots at once it is of shape (k, n).
 
     Where orders are worth nothing so far, it is 0.
     """

@@ -49,11 +49,13 @@ class ValueSpread:
 
     def interval(self, no_order: Vector, expected: Vector) -> tuple[Vector, Vector]:
         """Return the 10% and the 90% quantile of each value, each of shape (n,)."""
-        return self.quantile(LOW, no_order, expected), self.quantile(HIGH, no_order, expected)
+        low, high = self.quantile(np.array([[LOW], [HIGH]]), no_order, expected)
+        return low, high
 
     def quantile(self, share: float | Vector, no_order: Vector, expected: Vector) -> Vector:
-        """Return the quantile of each value, of shape (n,)."""
-        place = np.clip((share - no_order) / np.maximum(1.0 - no_order, 1e-12), 0.0, 1.0) * (GRID.size - 1)
+        """Return the quantile of each value, of shape (n,); by shares of shape (k, 1), of shape (k, n)."""
+        within = (share - no_order) / np.maximum(1.0 - no_order, 1e-12)
+        place = np.minimum(np.maximum(within, 0.0), 1.0) * (GRID.size - 1)
         lower = np.minimum(place.astype(int), GRID.size - 2)
         group = np.searchsorted(self.edges_, expected, side="right")
         part = place - lower
@@ -65,7 +67,7 @@ class ValueSpread:
         group = np.searchsorted(self.edges_, expected, side="right")
         scale = np.maximum(_if_any(no_order, expected), 1e-12)
         below = np.empty(len(value))
-        for number in np.unique(group):
+        for number in np.flatnonzero(np.bincount(group)):
             mine = group == number
             below[mine] = np.interp(value[mine] / scale[mine], self.factors_[number], GRID)
         positive = no_order + (1.0 - no_order) * below

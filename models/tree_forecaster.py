@@ -202,10 +202,10 @@ class TreeForecaster(ForecastEstimator):
 
     def _process_scores(self, described: Described) -> dict[str, Vector]:
         """Return by target what the process says by each knot until the horizon, of shape (k, n)."""
-        places = range(self._horizon + 1)
+        places = slice(self._horizon + 1)
         return {
-            "no_order": log_odds(described.curve.no_order[: self._horizon + 1]),
-            "value": np.array([log_value(described, place) for place in places]),
+            "no_order": log_odds(described.curve.no_order[places]),
+            "value": log_value(described, places),
         }
 
     @property
