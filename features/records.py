@@ -1,6 +1,7 @@
 """Records of a request as rows of the canonical tables, by the same rules as staged files."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,21 +20,43 @@ def canonical_rows(
 ) -> list[Row]:
     """Turn records into rows with the staged columns of a table, in their order, then the attributes.
 
+    As `rows_of` their columns.
+    """
+    names = (*table.columns, *(each.name for each in attributes))
+    given = {name: [record.get(name) for record in records] for name in names}
+    return rows_of(table, given, time_zone, attributes=attributes) if records else []
+
+
+def rows_of(
+    table: Table,
+    given: Mapping[str, Sequence[Any]],
+    time_zone: str,
+    *,
+    attributes: Sequence[Attribute] = (),
+) -> list[Row]:
+    """Turn all columns of a table, and the attributes, into rows with the staged columns in their order.
+
     An order line's amount is its ``amount``, or else quantity x unit price; it is a return where
     ``is_return`` says so, or else where the amount is negative, or the quantity at no amount (a
     write-off). A missing ``ingested_at`` is the time of the event.
+
+    Parameters
+    ----------
+    given
+        Per column the values of at least one record: aware datetimes, numbers, text, flags; null where absent.
     """
-    if not records:
-        return []
+    nothing = [None] * len(given["customer_id"])
     kinds = table.staged | {each.name: each.kind for each in attributes}
-    columns = {name: _column(records, name, READERS.get(kind)) for name, kind in kinds.items()}
+    columns = {
+        name: _read(given[name], READERS[kind]) if name in given else nothing for name, kind in kinds.items()
+    }
     clock = table.clock
     if clock is not None:
         happened = columns[clock]
         if table is ORDERS:
             _complete_lines(columns)
         if "day" in columns:
-            columns["day"] = _days(records, clock, happened, time_zone)
+            columns["day"] = _days(given[clock], happened, time_zone)
         columns["ingested_at"] = [
             at if known is None else known for at, known in zip(happened, columns["ingested_at"], strict=True)
         ]
@@ -54,16 +77,15 @@ def net_amount(quantity: int, unit_price: int) -> int:
 Column = list[Any]
 
 
-def _column(records: Sequence[Record], name: str, reader: Callable[..., object] | None) -> Column:
-    values = [record.get(name) for record in records]
-    return values if reader is None else [None if value is None else reader(value) for value in values]
+def _read(values: Sequence[Any], reader: Callable[..., object]) -> Column:
+    return [None if value is None else reader(value) for value in values]
 
 
-def _days(records: Sequence[Record], clock: str, happened: Column, time_zone: str) -> Column:
+def _days(instants: Sequence[datetime], happened: Column, time_zone: str) -> Column:
     if time_zone == "UTC":
         return [at // DAY for at in happened]
     zone = ZoneInfo(time_zone)
-    return [calendar_day(record[clock].astimezone(zone).date()) for record in records]
+    return [calendar_day(instant.astimezone(zone).date()) for instant in instants]
 
 
 def _complete_lines(columns: dict[str, Column]) -> None:

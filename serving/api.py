@@ -174,8 +174,7 @@ def _desk(request: Request) -> Desk:
 
 
 def _json(content: object) -> Response:
-    body = json.dumps(content, ensure_ascii=False, allow_nan=False, default=_time)
-    return Response(body, media_type="application/json")
+    return Response(_ENCODER.encode(content), media_type="application/json")
 
 
 def _time(value: object) -> str:
@@ -184,6 +183,9 @@ def _time(value: object) -> str:
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no place in an answer")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_time)
 
 
 async def _as_problem(_: Request, error: Exception) -> Response:

@@ -3,12 +3,13 @@
 import sqlite3
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from features.attributes import Attribute
 from features.contract import CUSTOMERS, TABLES, Kind
 from features.instants import EPOCH, Cutoff
-from features.records import READERS, Row, canonical_rows
+from features.records import READERS, Row, canonical_rows, rows_of
 from models.bundle import Bundle
 from models.likelihood import Vector
 from models.live_forecaster import LiveForecaster
@@ -23,6 +24,7 @@ from serving.purchases import purchase_standing
 from serving.tables import LAST, SCHEMA
 
 _FORECAST = tuple(name for name in SCHEMA.names if name not in {"customer_id", *LAST})
+_FIELDS = {name: tuple(part.model_fields) for name, part in ROWS.items()}
 _JSON_TYPES: Mapping[Kind, tuple[type, ...]] = {
     Kind.TEXT: (str,),
     Kind.NUMBER: (int, float),
@@ -61,7 +63,7 @@ class Predictor:
         }
 
     def rehearse(self, golden: Mapping[str, Any]) -> None:
-        """Forecast a golden history: statements are prepared then, and trees laid out, before anybody asks."""
+        """Forecast a golden history, so that statements are prepared, and trees laid out, before requests."""
         cutoff = Cutoff(*golden["cutoff"])
         self._live.forecast(golden["rows"], customer_id=golden["customer_id"], cutoff=cutoff)
 
@@ -94,7 +96,7 @@ class Predictor:
         known = {} if forecast is None else forecast | self._standing(forecast, peers.grid)
         if peers.placer is not None:
             known |= profile
-            numbers = {name: values[0] for name, values in columns.items()}
+            numbers = {name: values.item() for name, values in columns.items()}
             attributes = self._attributes(history, peers.placer, numbers)
             known |= peers.placer.place({**attributes, **numbers, **known})
         row = {"customer_id": customer_id, "as_of": as_of} | self._common
@@ -142,11 +144,12 @@ class Predictor:
         }
 
     def _rows(self, history: CustomerHistory, customer_id: str) -> dict[str, list[Row]]:
-        whose = {"customer_id": customer_id}
         rows = {}
-        for name in ROWS:
-            records = [row.__dict__ | whose for row in getattr(history, name)]
-            rows[name] = canonical_rows(TABLES[name], records, self._time_zone)
+        for name, fields in _FIELDS.items():
+            if lines := getattr(history, name):
+                values = zip(*(itemgetter(*fields)(line.__dict__) for line in lines), strict=True)
+                given = {"customer_id": [customer_id] * len(lines), **dict(zip(fields, values, strict=True))}
+                rows[name] = rows_of(TABLES[name], given, self._time_zone)
         customer, wanted = history.customer, self._live.attributes
         told = customer.model_extra or {}
         record = customer.__dict__ | {each.name: _checked(each, told.get(each.name)) for each in wanted}
