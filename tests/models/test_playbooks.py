@@ -1,10 +1,14 @@
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from features.configuration import Configuration
 from features.contract import Kind
 from features.errors import InputError
-from features.treatment_settings import TreatmentSettings
+from features.treatment_settings import PlanSettings, TreatmentSettings, read_treatments
+from models.contact_rules import RULES, ContactRules
 from models.playbooks import DEFAULT_TIERS, SHIPPED, Playbook, left_out, playbooks, shipped_cadence
 from models.wording import LANGUAGES
 
@@ -16,6 +20,7 @@ KINDS = {
     **dict.fromkeys(("birthday_in_days", "anniversary_in_days", "anniversary_years"), Kind.NUMBER),
     "is_base_customer": Kind.FLAG,
 }
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "treatments.md").read_text("utf-8")
 COUPON: dict[str, Any] = {
     "name": "coupon",
     "purpose": "win_back",
@@ -170,3 +175,52 @@ def test_the_cadence_of_the_defaults_leaves_the_lowest_tier_to_automation(
     assert [each.tier for each in cadence] == list(tiers)
     assert [each.every_days for each in cadence] == days
     assert [each.channels for each in cadence] == channels
+
+
+def test_the_document_tells_the_defaults_as_they_are() -> None:
+    told = re.findall(r"(?m)^\| `(\w+)`( \(duty\))? \| .* \| (.*) \| (.*) \| (.*) \|$", DOCUMENT)
+    costs = {each.name: f"{each.cost:g}" for each in playbooks(None, columns=KINDS)}
+    shares = {
+        each.name: f" + {each.cost_share:.0%}" for each in playbooks(None, columns=KINDS) if each.cost_share
+    }
+    assert told == [
+        (
+            each.name,
+            " (duty)" if each.duty else "",
+            ", ".join(each.channels),
+            costs[each.name] + shares.get(each.name, ""),
+            each.effect.text,
+        )
+        for each in playbooks(None, columns=KINDS)
+    ]
+
+
+def test_the_document_tells_the_rules_in_their_order() -> None:
+    listed = DOCUMENT[DOCUMENT.index("| rule | closes |") :]
+    assert tuple(re.findall(r"(?m)^\| `(\w+)` \|", listed)) == RULES
+
+
+def test_what_the_document_shows_is_read(tmp_path: Path) -> None:
+    text = "\n".join(re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)[:2])
+    (tmp_path / "tierwise.toml").write_text(text, "utf-8")
+    configuration = Configuration.read(tmp_path / "tierwise.toml", environ={})
+    consent = ("opted_out", "wants_a_person", "email_consent", "phone_consent")
+    kinds = KINDS | {"historic_value": Kind.NUMBER} | dict.fromkeys(consent, Kind.FLAG)
+    read = playbooks(read_treatments(configuration), columns=kinds)
+    rules = ContactRules.of(configuration.section("plan", PlanSettings), read, columns=kinds)
+    assert ([each.name for each in read], rules.columns) == (["winback_coupon"], consent)
+
+
+@pytest.mark.parametrize(
+    ("changed", "copies"),
+    [
+        ({"when": "lifecicle_stage = 'lost'"}, 1),
+        ({"effect": "0.02 * spend_mean_ordr"}, 1),
+        ({}, 2),
+    ],
+)
+def test_the_errors_of_the_document_are_said_so(changed: dict[str, str], copies: int) -> None:
+    settings = TreatmentSettings.model_validate(COUPON | {"name": "winback_coupon"} | changed)
+    with pytest.raises(InputError) as told:
+        playbooks([settings] * copies, columns=KINDS)
+    assert str(told.value) in DOCUMENT.splitlines()
