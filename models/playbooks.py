@@ -74,6 +74,7 @@ def playbooks(
     columns: Mapping[str, Kind],
     tiers: Sequence[str] = DEFAULT_TIERS,
     language: str = "en",
+    protected: Sequence[str] = (),
 ) -> tuple[Playbook, ...]:
     """Read the company's treatments, or without any the defaults that its columns allow.
 
@@ -87,11 +88,13 @@ def playbooks(
         Their names, best first.
     language
         Of the defaults' texts: one of `models.wording.LANGUAGES`.
+    protected
+        Attributes by which nobody is treated differently: those of `features.protected`.
 
     Raises
     ------
     InputError
-        A name stands twice, or a condition or an effect is wrong.
+        A name stands twice, or a condition or an effect is wrong, or names a protected attribute.
     """
     if settings is None:
         known = [each for each in _shipped(tiers, language) if not _missing(each, columns)]
@@ -100,7 +103,14 @@ def playbooks(
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise InputError(f"treatments: the name {twice!r} stands twice; give each treatment its own name")
-    return tuple(_read(each, columns, tiers, is_shipped=False) for each in settings)
+    read = tuple(_read(each, columns, tiers, is_shipped=False) for each in settings)
+    for each in read:
+        if named := [name for name in each.columns if name in protected]:
+            raise InputError(
+                f"treatments.{each.name} names {named[0]!r}, which tiers.fairness.attributes protects; take "
+                "it out, or set tiers.fairness.may_be_features = true"
+            )
+    return read
 
 
 def left_out(columns: Iterable[str], tiers: Sequence[str] = DEFAULT_TIERS) -> dict[str, tuple[str, ...]]:

@@ -90,6 +90,15 @@ def test_a_name_stands_once() -> None:
         playbooks(settings, columns=KINDS)
 
 
+@pytest.mark.parametrize("changed", [{"when": "gender = 'f'"}, {"effect": "0.1 * age"}])
+def test_nobody_is_treated_by_a_protected_attribute(changed: dict[str, str]) -> None:
+    settings = [TreatmentSettings.model_validate(COUPON | changed)]
+    kinds = KINDS | {"gender": Kind.TEXT, "age": Kind.NUMBER}
+    assert playbooks(settings, columns=kinds)
+    with pytest.raises(InputError, match=r"treatments.coupon names '(gender|age)', which tiers.fairness"):
+        playbooks(settings, columns=kinds, protected=("age", "gender"))
+
+
 def test_who_names_an_empty_list_has_no_treatments() -> None:
     assert playbooks([], columns=KINDS) == ()
 
