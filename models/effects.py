@@ -15,7 +15,7 @@ from models.uplift import UpliftLearner
 FEWEST = 20
 """Customers treated, and held out, below which no interval can be trusted."""
 CONFIDENCE = 0.95
-ROWS_PER_COLUMN = 20
+ROWS_PER_COLUMN = 10
 """Assignments in either arm for each column of the time before, else it is not adjusted for."""
 EVERYBODY = "all"
 NOBODY_HELD = "nobody_held_out"
@@ -197,14 +197,14 @@ def effect_table(log: pd.DataFrame, *, before: Sequence[str], groups: Sequence[s
         for by in groups:
             for group, inside in part.groupby(by, sort=True):
                 rows.append({"treatment": treatment, "by": by, "group": group, **_told(inside, before)})
-    table = pd.DataFrame(rows, columns=["treatment", "by", "group", *_COLUMNS])
+    table = pd.DataFrame(rows, columns=["treatment", "by", "group", *COLUMNS])
     is_average = (table["by"] == EVERYBODY).to_numpy()
     for family in (is_average, ~is_average):
         table.loc[family, "p_holm"] = holm(table.loc[family, "p_value"].to_numpy(dtype=float))
     return table
 
 
-_COLUMNS = (
+COLUMNS = (
     *("treated", "held_out", "value_treated", "value_held"),
     *("increment", "increment_se", "increment_low", "increment_high"),
     *("ordered_treated", "ordered_held", "ordered", "ordered_se", "ordered_low", "ordered_high"),

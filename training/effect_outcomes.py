@@ -5,12 +5,14 @@ from functools import cached_property
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from features.assignments import ASSIGNMENTS, put_assignments_on_spine
 from features.batch import SPINE, match_refunds
 from features.configuration import Configuration
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
+from features.parsing import literal
 from features.plan import FeaturePlan
 from features.protected import feature_sources
 from features.survey import plan_features
@@ -19,6 +21,17 @@ from training.labels import label_query, label_spine
 
 BEFORE = ("value_before", "ordered_before")
 """Of as many days before the assignment as the horizon has."""
+KINDS = ("value_tier", "lifecycle_stage")
+"""Of the standing that effects are told by."""
+WAITING = "is_over = 0 AND is_explored = 0"
+"""Assignments whose outcome is not known yet, as a condition."""
+OVERTAKEN = (
+    "is_over = 1 AND is_holdout = 1 AND EXISTS (SELECT 1 FROM assignments AS later "
+    "WHERE later.customer_id = each_.customer_id AND later.treatment = each_.treatment "
+    "AND later.is_holdout = 0 AND later.assigned_at > each_.assigned_at "
+    "AND later.assigned_at < each_.assigned_at + {horizon})"
+)
+"""Assignments that were held out of a treatment and given it within the horizon after all, as a condition."""
 SMALL = 20
 """Campaigns with fewer assignments share what is assumed of their propensity."""
 
@@ -58,7 +71,7 @@ class Followed:
             return rows.assign(**dict.fromkeys(("value", "ordered", *BEFORE), pd.Series(dtype=float)))
         if self.plan.reads_orders:
             match_refunds(self.connection, self._steps)
-        before, after = self._labels(self.plan.horizon_days), self._labels(0)
+        before, after = self._labels(self.horizon_days), self._labels(0)
         before.columns = pd.Index(BEFORE)
         return pd.concat([rows, after, before], axis=1)
 
@@ -72,13 +85,18 @@ class Followed:
         ).df()
         return rows.set_index("subject")
 
+    @property
+    def horizon_days(self) -> int:
+        """The days that an assignment is followed for."""
+        return self._settings.horizon_days
+
     @cached_property
     def plan(self) -> FeaturePlan:
         """The features that the records allow."""
         return plan_features(
             self.connection,
             feature_sources(self.configuration, self.connection),
-            horizon_days=self._settings.horizon_days,
+            horizon_days=self.horizon_days,
             cutoff=self.cutoff,
             value=self._settings.value,
             is_contractual=self.configuration.project.setting == "contractual",
@@ -86,7 +104,7 @@ class Followed:
 
     @cached_property
     def _steps(self) -> dict[str, str]:
-        return self.plan.steps("duckdb")
+        return self.plan.sql()["duckdb"]
 
     @property
     def _settings(self) -> ForecastSettings:
@@ -99,7 +117,7 @@ class Followed:
     def _labels(self, days_before: int) -> pd.DataFrame:
         """Return ``value`` and ``ordered`` of a horizon that begins so many days before the assignments."""
         put_assignments_on_spine(self.connection, days_before=days_before, time_zone=self._time_zone)
-        horizon = self.plan.horizon_days
+        horizon = self.horizon_days
         if self.plan.reads_contracts:
             return self._of_contracts(horizon)
         query = label_query(self.plan, days=[horizon])
@@ -135,3 +153,36 @@ def with_chances(rows: pd.DataFrame) -> pd.DataFrame:
     held = rows["is_holdout"].groupby([rows["treatment"], campaign]).transform("mean")
     share = held.where(rows["is_holdout"] == 1, 1 - held)
     return rows.assign(propensity=rows["propensity"].where(~unknown, share), is_assumed=unknown)
+
+
+def with_standings(
+    connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame, standings: pa.Table | None
+) -> pd.DataFrame:
+    """Add the tier and the stage that the customers stood in when they were assigned; null where unknown.
+
+    Parameters
+    ----------
+    standings
+        Periods, as in `training.moves.standing_at`.
+    """
+    if standings is None:
+        return rows.assign(**dict.fromkeys(KINDS))
+    connection.register("standings", standings)
+    connection.register("followed", rows[["subject", "customer_id", "assigned_at"]])
+    names = ", ".join(f"any_value(name) FILTER (kind = {literal(kind)}) AS {kind}" for kind in KINDS)
+    told = connection.execute(
+        f"SELECT subject, {names} FROM followed JOIN standings "
+        "ON followed.customer_id = standings.customer_id AND epoch_us(started_at) <= assigned_at "
+        "AND (ended_at IS NULL OR epoch_us(ended_at) > assigned_at) GROUP BY subject"
+    ).df()
+    connection.unregister("followed")
+    connection.unregister("standings")
+    return rows.merge(told, on="subject", how="left")
+
+
+def count_assignments(connection: duckdb.DuckDBPyConnection, condition: str) -> dict[str, int]:
+    """Count the assignments of each treatment for which a condition holds; those without any are left out."""
+    rows = connection.execute(
+        f"SELECT treatment, count(*) FROM {ASSIGNMENTS} AS each_ WHERE {condition} GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    return dict(rows)

@@ -1,17 +1,35 @@
 """The effects of treatments, measured from their log."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from features.assignments import Log, assignments
+from features.batch import end_of_contracts, end_of_data, workplace
 from features.configuration import Configuration
+from features.contract import DAY
+from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
-from models.effects import NOT_OVER, Effect, Effects, effect_table
+from features.staging import stage
+from models.effects import EVERYBODY, NOBODY_HELD, NOT_OVER, Effect, Effects, effect_table
 from models.uplift import UpliftLearner
-from training.effect_outcomes import BEFORE, Followed, with_chances
+from training.effect_outcomes import (
+    BEFORE,
+    KINDS,
+    OVERTAKEN,
+    WAITING,
+    Followed,
+    count_assignments,
+    with_chances,
+    with_standings,
+)
+from training.effect_report import FILE, EffectReport
+from training.holdout import Progress
 
 ENOUGH = 2000
 """Assignments of a treatment from which differences of its effect are looked for."""
@@ -44,16 +62,87 @@ def measure(
     outcome or a control the reason why there is none. Nothing without a log.
     """
     log_of(connection, configuration, cutoff=cutoff, planned=planned)
+    if configuration.project.setting == "labelled":
+        return {}
     followed = Followed(connection, configuration, cutoff)
     known = compared(followed)
-    table = effect_table(known, before=BEFORE)
-    learners = uplifts(followed, known)
-    effects = {
+    table, learners = table_of(connection, known), uplifts(followed, known)
+    return {
         str(row["treatment"]): effect_of(row, learners.get(str(row["treatment"])))
         for _, row in table.iterrows()
     }
-    waiting = connection.execute("SELECT DISTINCT treatment FROM assignments ORDER BY 1").fetchall()
-    return {name: Effect(0, 0, reason=NOT_OVER) for (name,) in waiting} | effects
+
+
+def effects(
+    configuration: Configuration,
+    planned: pa.Table | None,
+    standings: pa.Table | None,
+    *,
+    progress: Progress = lambda _: None,
+) -> EffectReport:
+    """Measure the effects of all treatments, by tier and stage too, and leave them in the workspace.
+
+    Parameters
+    ----------
+    planned
+        What plans assigned, as of `features.assignments.assignments`.
+    standings
+        The periods of tiers and stages, as in `training.moves.standing_at`; each assignment counts where its
+        customer stood then.
+
+    Raises
+    ------
+    InputError
+        A source or a setting is wrong, there is no log, or the setting knows no outcomes.
+    """
+    project = configuration.project
+    if project.setting == "labelled":
+        raise InputError(
+            "project.setting = 'labelled' knows one outcome per customer and not when it came, so effects "
+            "cannot be measured; configure [sources.orders] or [sources.contracts]"
+        )
+    with workplace(project.workspace) as connection:
+        progress("reading the sources")
+        stage(configuration, connection)
+        as_of = _end(connection, project.setting)
+        cutoff = Cutoff.at(as_of, project.time_zone)
+        log = log_of(connection, configuration, cutoff=cutoff, planned=planned)
+        if not log.assignments:
+            raise InputError(_no_log(log, as_of))
+        progress(f"following {log.over:,} assignments until {as_of:%Y-%m-%d}")
+        known = compared(followed := Followed(connection, configuration, cutoff))
+        report = EffectReport(
+            as_of=as_of,
+            horizon_days=followed.horizon_days,
+            currency=project.currency,
+            value=configuration.section("forecast", ForecastSettings).value,
+            log=log,
+            table=table_of(connection, with_standings(connection, known, standings), groups=KINDS),
+            waiting=count_assignments(connection, WAITING),
+            assumed=_counts(known["treatment"][known["is_assumed"]]),
+            overtaken=count_assignments(connection, OVERTAKEN.format(horizon=followed.horizon_days * DAY)),
+        )
+    file = project.workspace / FILE
+    report = report.after(file)
+    report.write(file)
+    return report
+
+
+def table_of(
+    connection: duckdb.DuckDBPyConnection, known: pd.DataFrame, *, groups: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the table of effects, with a row for each treatment of which nothing can be known yet."""
+    table = effect_table(known, before=BEFORE, groups=groups)
+    waiting = count_assignments(connection, WAITING)
+    unknown = [
+        {"treatment": name, "by": EVERYBODY, "group": EVERYBODY, "treated": 0, "held_out": 0}
+        | {"reason": NOT_OVER if name in waiting else NOBODY_HELD}
+        for name in count_assignments(connection, "TRUE")
+        if name not in set(table["treatment"])
+    ]
+    rows = [*table.to_dict("records"), *unknown]
+    told = pd.DataFrame(rows, columns=table.columns)
+    return told.sort_values("treatment", kind="stable", ignore_index=True)
 
 
 def log_of(
@@ -119,3 +208,25 @@ def uplifts(followed: Followed, known: pd.DataFrame) -> dict[str, UpliftLearner]
         if learner.differs_[0].is_worth_acting_on:
             learners[str(treatment)] = learner
     return learners
+
+
+def _end(connection: duckdb.DuckDBPyConnection, setting: str) -> datetime:
+    """Return until when records are complete: the end of their last day, and not in the future."""
+    now = datetime.now(UTC)
+    if setting == "contractual":
+        return min(end_of_contracts(connection, now=now), now)
+    return min(end_of_data(connection), now)
+
+
+def _counts(names: "pd.Series[str]") -> dict[str, int]:
+    return {str(name): int(rows) for name, rows in names.value_counts().items()}
+
+
+def _no_log(log: Log, as_of: datetime) -> str:
+    if log.future:
+        return (
+            f"all {log.future:,} assignments come after {as_of:%Y-%m-%d %H:%M} UTC, where the records end; "
+            "bring the sources up to date"
+        )
+    source = "configure [sources.treatments], or make a plan: tierwise plan"
+    return f"there is no log of treatments to measure; {source}"

@@ -20,6 +20,8 @@ from features.tier_settings import TierSettings
 from models.bundle import Bundle
 from models.lost import EVERYBODY, lost_table
 from models.placement import Placement
+from training.effect_report import FILE as EFFECTS
+from training.effect_report import EffectReport
 from training.fairness import attributes_at, calibration_by_group, tier_rates
 from training.funnel import retention, stage_rates
 from training.grading import Grading
@@ -123,6 +125,7 @@ def write_report(
             quality=quality,
             facts=bundle.training,
             measures=measures_of(registry, version),
+            treatments=EffectReport.read(configuration.project.workspace / EFFECTS),
             **gathering.parts(),
         )
     file = configuration.project.workspace / PAGE

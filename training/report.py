@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.quality import DataQuality
+from training.effect_report import EffectReport
 from training.saving import worth_saving
 
 
@@ -70,6 +71,8 @@ class Report:
         As of `training.funnel.stage_rates` and `training.funnel.retention`.
     effect
         As of `training.grading.Grading.comparison`.
+    treatments
+        The effects that were measured last.
     fairness, calibration
         As of `training.fairness.tier_rates` and `training.fairness.calibration_by_group`.
     lost
@@ -95,6 +98,7 @@ class Report:
     funnel: pd.DataFrame | None = None
     retention: pd.DataFrame | None = None
     effect: pd.DataFrame | None = None
+    treatments: EffectReport | None = None
     fairness: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     lost: pd.DataFrame | None = None

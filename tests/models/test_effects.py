@@ -128,6 +128,9 @@ def test_nothing_measured_is_an_empty_table() -> None:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     hits = 0
     for seed in range(200):
-        row = told(experiment(seed, rows=300, customers=200))
-        hits += row["increment_low"] < 2 < row["increment_high"]
+        log = experiment(seed, rows=300, customers=200)
+        treated, value = (log["is_holdout"] == 0).to_numpy(), log["value"].to_numpy()
+        weight, before = 1 / log["propensity"].to_numpy(), log[["before"]].to_numpy()
+        low, high = compare(value, treated, weight, np.arange(300) % 200, before).interval
+        hits += low < 2 < high
     assert hits in range(180, 199)

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.assignments import Log
 from features.quality import Counts, DataQuality, Finding
+from models.effects import COLUMNS
+from training.effect_report import EffectReport, Look
 from training.report import Moves, Report
 from training.report_page import SECTIONS, page
-from training.report_words import TABLE
+from training.report_words import DASH, TABLE
 
 AS_OF = datetime(2024, 6, 1, tzinfo=UTC)
 TIERS = ("Key <accounts> & co", "重要客户", "low")
@@ -63,6 +66,31 @@ def effect() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "as_of", "run_before_as_of", "year_before_as_of"])
 
 
+def treatments() -> EffectReport:
+    """Three treatments: one of which nothing is known, one that paid, one that did not, and a tier of it."""
+    known = ["treated", "held_out", "increment", "increment_low", "increment_high", "cost", "net", "net_low"]
+    rows = [
+        ("call", "all", "all", 40, 0, *[np.nan] * 10, "nobody_held_out"),
+        (MARKUP, "all", "all", 900, 100, 9.0, 7.0, 11.0, 4.0, 5.0, 3.0, 7.0, 0.001, 0.002, 1.0, None),
+        ("care", "all", "all", 900, 100, 1.0, -1.0, 3.0, 4.0, -3.0, -5.0, -1.0, 0.3, 0.3, 1.0, None),
+        ("care", "value_tier", TIERS[0], 90, 50, 1.0, -1.0, 3.0, 4.0, -3.0, -5.0, -1.0, 0.3, 0.6, 4.0, None),
+    ]
+    columns = ["treatment", "by", "group", *known, "net_high", "p_value", "p_holm", "net_se", "reason"]
+    table = pd.DataFrame(rows, columns=columns).reindex(columns=["treatment", "by", "group", *COLUMNS])
+    return EffectReport(
+        as_of=AS_OF,
+        horizon_days=90,
+        currency="EUR",
+        value="revenue",
+        log=Log(2190, 2040, 3, 0, 0, 1),
+        table=table,
+        waiting={"care": 150},
+        assumed={"call": 40},
+        overtaken={"care": 7},
+        looks=[Look(as_of="2024-05-01", over={"care": 500}), Look(as_of="2024-06-01", over={"care": 1000})],
+    )
+
+
 def fairness() -> pd.DataFrame:
     groups = [
         ("women", 400, 0.3, np.nan, False),
@@ -101,6 +129,7 @@ def report(**other: Any) -> Report:
         "funnel": funnel(),
         "retention": retention(),
         "effect": effect(),
+        "treatments": treatments(),
         "fairness": fairness(),
         "lost": lost(),
         "quality": DataQuality({"orders": Counts(1000, 990, 3, 7)}, [finding], {}),
@@ -337,3 +366,29 @@ def test_both_languages_say_the_same_messages() -> None:
     for section, name in english & chinese:
         told = [sorted(places.findall(TABLE[each][section][name])) for each in ("en", "zh")]
         assert told[0] == told[1], (section, name)
+
+
+def test_what_a_treatment_brought_stands_with_its_interval_and_what_it_comes_to(english: str) -> None:
+    told = rows(english, "treatments")
+    assert [row[0] for row in told] == [
+        *("treatment", "call", MARKUP, "care"),
+        *("treatment", "call", MARKUP, "care"),
+        *("treatment", "care: Key <accounts> & co") * 2,
+    ]
+    assert told[2][5] == "9.00 (7.00\N{EN DASH}11.00)"
+    assert told[6][1:] == ["4.00", "5.00 (3.00\N{EN DASH}7.00)", DASH, DASH, "0.002"]
+    for sentence in (
+        "brought 9.00 per treated customer (95% interval 7.00 to 11.00) at a cost of 4.00, and paid for",
+        "care brought 1.00 per treated customer (95% interval -1.00 to 3.00) at a cost of 4.00, and did not",
+        "call: nobody was held out",
+        "2,040 of 2,190 assignments are over",
+        "care: enough is known.",
+        "care: 150 assignments are not over yet",
+        "care: these outcomes were looked at 2 times while they came in",
+        "call: the propensity of 40 assignments is not known",
+        "care: 7 customers who were held out were given it",
+        "1 groups are compared, and chance alone makes about 0.05 of them",
+        "3 rows name a customer whom the campaign has already",
+        "1 rows have a propensity that is no probability",
+    ):
+        assert sentence in english
