@@ -3,10 +3,9 @@
 import logging
 import os
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,11 +14,6 @@ from features.configuration import Configuration, Project
 from features.errors import InputError
 from features.faults import check_writable, sentence
 from features.instants import parse_as_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from serving.store import Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,16 +66,11 @@ def demo(
     score(file, as_of=as_of, out=out)
     console.print(head(out))
     console.print(
-        f"data, configuration and workspace: {folder}\nscores: {out}\n"
-        "now your own data:\n"
-        "  tierwise init shop orders.csv\n"
-        "  tierwise check -c shop/tierwise.toml\n"
-        "  tierwise train -c shop/tierwise.toml\n"
-        "  tierwise score -c shop/tierwise.toml --out scores.parquet\n"
-        "  tierwise report -c shop/tierwise.toml\n"
-        "  tierwise serve -c shop/tierwise.toml",
-        highlight=False,
+        f"data, configuration and workspace: {folder}\nscores: {out}\nnow your own data:", highlight=False
     )
+    jobs = ("check", "train", "score --out scores.parquet", "report", "plan", "effects", "serve")
+    for command in ("init shop orders.csv", *(f"{job} -c shop/tierwise.toml" for job in jobs)):
+        console.print(f"  tierwise {command}", highlight=False)
 
 
 @app.command()
@@ -153,20 +142,64 @@ def score(  # noqa: PLR0913, PLR0917 - an option each
     """Score everybody known at one as_of (default: now) and publish the run."""
     from models.bundle import Bundle
     from serving.scoring import ScoringJob
+    from serving.store import open_store
     from training.train import registry_of
 
     configuration = _configuration(c, overrides)
     instant = parse_as_of(as_of) if as_of else datetime.now(UTC)
-    check_writable("--out", out)
-    check_writable("--curves", curves)
-    check_writable("--lost", lost)
+    for option, file in (("--out", out), ("--curves", curves), ("--lost", lost)):
+        check_writable(option, file)
     registry = registry_of(configuration)
     champion = registry.find("champion")
     bundle = Bundle.read(registry.fetch(champion.version))
-    with _store(configuration) as store:
+    with open_store(configuration) as store:
         job = ScoringJob(configuration, bundle, str(champion.version), store)
         run = job.run(as_of=instant, out=out, curves=curves, lost=lost, allow_stale=allow_stale)
     typer.echo(f"run {run.run_id}: {run.customers:,} customers as of {run.as_of:%Y-%m-%d %H:%M} UTC")
+
+
+@app.command()
+def plan(
+    c: File = HERE,
+    overrides: Overrides = None,
+    as_of: AsOf = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the plan to this Parquet file.")] = None,
+) -> None:
+    """Choose what is done for each customer of the latest run, or of the one at D, within the budget."""
+    from models.bundle import Bundle
+    from serving.plan import PlanJob, planned_run
+    from serving.plan_file import remarks, shown, write_hand_outs, write_plan
+    from serving.store import open_store
+    from training.effects import measure
+    from training.train import registry_of
+
+    configuration = _configuration(c, overrides)
+    check_writable("--out", out)
+    with open_store(configuration) as store:
+        run = planned_run(store, parse_as_of(as_of) if as_of else None)
+        bundle = Bundle.read(registry_of(configuration).fetch(int(run.model_version)))
+        done = PlanJob(configuration, bundle, store, run, measure).make()
+        if out is not None:
+            write_plan(store, done, out)
+        for table in shown(store, done):
+            console.print(table)
+        handed = write_hand_outs(store, done, configuration.project.workspace)
+    for line in (*remarks(done), *handed):
+        typer.echo(line)
+
+
+@app.command()
+def effects(c: File = HERE, overrides: Overrides = None) -> None:
+    """Tell what the treatments achieved, by treatment, tier and stage, and whether they paid."""
+    from serving.report import on_treatments
+    from serving.store import open_store
+    from training.effects import effects as measured
+    from training.effects_tables import render
+
+    configuration = _configuration(c, overrides)
+    with open_store(configuration) as store:
+        done = on_treatments(store)
+    console.print(render(measured(configuration, **done, progress=logger.info)))
 
 
 @app.command()
@@ -204,10 +237,11 @@ def report(c: File = HERE, overrides: Overrides = None) -> None:
     """Write the page about the latest run: tiers, moves, whom to save, whom to win back, data and model."""
     from serving.report import on_record
     from serving.settings import ServingSettings
+    from serving.store import open_store
     from training.gathering import Record, write_report
 
     configuration = _configuration(c, overrides)
-    with _store(configuration) as store:
+    with open_store(configuration) as store:
         record = Record(**on_record(store))
     language = configuration.section("serving", ServingSettings).language
     typer.echo(f"the page: {write_report(configuration, record, language=language, progress=logger.info)}")
@@ -258,24 +292,17 @@ def _configuration(file: Path, overrides: list[str] | None) -> Configuration:
     from features.own_sources import OwnSettings
     from features.sources import read_sources
     from features.tier_settings import TierSettings
+    from features.treatment_settings import PlanSettings, read_treatments
     from serving.settings import ServingSettings
 
     configuration = Configuration.read(file, overrides or (), os.environ)
     first = (("project", Project), ("features", OwnSettings), ("forecast", ForecastSettings))
-    for name, model in (*first, ("tiers", TierSettings), ("serving", ServingSettings)):
+    last = (("tiers", TierSettings), ("plan", PlanSettings), ("serving", ServingSettings))
+    for name, model in (*first, *last):
         configuration.section(name, model)
+    read_treatments(configuration)
     read_sources(configuration)
     return configuration
-
-
-@contextmanager
-def _store(configuration: Configuration) -> "Iterator[Store]":
-    from serving.settings import store_of
-    from serving.store import Store
-
-    configuration.project.workspace.mkdir(parents=True, exist_ok=True)
-    with Store.open(store_of(configuration)) as store:
-        yield store
 
 
 if __name__ == "__main__":

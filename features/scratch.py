@@ -42,6 +42,17 @@ def scratch_folder(workspace: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """Lend a path to write to, beside a file that is replaced when all is written; on any error it stays."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        yield unfinished
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def _locked_folder(workspace: Path) -> tuple[Path, int]:
     """Make a folder and lock it; again if another process swept it in between."""
     while True:

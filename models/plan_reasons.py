@@ -1,13 +1,11 @@
 """Why each customer gets a treatment, or nothing, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arms import Arms
-from models.planning import Decisions, Prospects
-from models.playbooks import Playbook
+from models.planning import Proposal
 from models.relaxation import NOTHING
 from models.wording import TABLE
 
@@ -29,18 +27,11 @@ class PlanReasons:
         One of `models.wording.LANGUAGES`.
     """
 
-    def __init__(
-        self,
-        arms: Arms,
-        playbooks: Sequence[Playbook],
-        expected: Prospects,
-        decisions: Decisions,
-        *,
-        language: str,
-    ) -> None:
+    def __init__(self, proposal: Proposal, *, language: str) -> None:
         self._words: Mapping[str, str] = TABLE["plans"][language]
-        self._arms, self._playbooks, self._expected, self._decisions = arms, playbooks, expected, decisions
-        self._sources = [self._source(expected.trust[playbook.name]) for playbook in playbooks]
+        self._arms, self._playbooks = proposal.arms, proposal.playbooks
+        self._expected, self._decisions = proposal.expected, proposal.decisions
+        self._sources = [self._source(self._expected.trust[playbook.name]) for playbook in self._playbooks]
 
     def told(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
         """Say why of everybody.

@@ -81,6 +81,16 @@ class Decisions:
     achieved: float
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A plan for n customers and k treatments, and what it follows from."""
+
+    playbooks: Sequence[Playbook]
+    arms: Arms
+    expected: Prospects
+    decisions: Decisions
+
+
 def prospects(
     arms: Arms,
     playbooks: Sequence[Playbook],

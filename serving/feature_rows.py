@@ -1,11 +1,39 @@
-"""Columns of feature rows as arrays, and forecasts of some of the rows as columns."""
+"""Feature rows: made for everybody, as arrays by column, and forecasts of some of them as columns."""
 
 from collections.abc import Iterable
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
+from features.batch import match_refunds, put_everybody_on_spine, put_on_spine
+from features.contract import CUSTOMERS
+from features.errors import InputError
+from features.instants import Cutoff
+from models.bundle import Bundle
 from models.likelihood import Vector
+
+
+def make_features(connection: duckdb.DuckDBPyConnection, bundle: Bundle, cutoff: Cutoff) -> None:
+    """Make the table ``features``: one row for everybody known at the cutoff.
+
+    Parameters
+    ----------
+    connection
+        With the staged tables.
+
+    Raises
+    ------
+    InputError
+        Nobody is known.
+    """
+    steps = bundle.steps("duckdb")
+    match_refunds(connection, steps)
+    if bundle.training["setting"] == "labelled":
+        put_on_spine(connection, f"SELECT customer_id FROM {CUSTOMERS.name}", cutoff)
+    elif put_everybody_on_spine(connection, cutoff) == 0:
+        raise InputError("nobody is known before this as_of; give a later one with --as-of")
+    connection.execute(f"CREATE OR REPLACE TABLE features AS {steps['features']}")
 
 
 def numbers(rows: pa.RecordBatch | pa.Table, name: str) -> Vector:

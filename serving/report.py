@@ -1,6 +1,6 @@
 """What was published of where customers stand, as plain values: a report is made of them."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -43,6 +43,14 @@ def on_record(store: Store) -> dict[str, Any]:
         "runs": [each.as_of for each in runs],
         "judged_as_of": judged_as_of,
         "judged": judged,
+    }
+
+
+def on_treatments(store: Store) -> dict[str, pa.Table]:
+    """Read what all plans assigned, ``planned``, and where everybody stood when, ``standings``."""
+    return {
+        "planned": store.plans.log(before=datetime.max.replace(tzinfo=UTC)),
+        "standings": pa.concat_tables([store.periods(kind=kind) for kind in KINDS]),
     }
 
 

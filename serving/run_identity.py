@@ -7,6 +7,9 @@ from features.configuration import Configuration
 from features.quality import DataQuality
 from models.bundle import as_json
 
+IRRELEVANT = ("serving", "treatments", "plan")
+"""The tables of the configuration that no score depends on."""
+
 
 def run_id(
     configuration: Configuration,
@@ -26,7 +29,7 @@ def run_id(
     again
         How often the same run was published before, and then replaced by another one of its `as_of`.
     """
-    tables = {name: table for name, table in configuration.tables.items() if name != "serving"}
+    tables = {name: table for name, table in configuration.tables.items() if name not in IRRELEVANT}
     tables["project"] = {key: value for key, value in tables.get("project", {}).items() if key != "workspace"}
     facts = {
         "data": quality.digests,

@@ -10,9 +10,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from features.batch import match_refunds, put_everybody_on_spine, put_on_spine, workplace
+from features.batch import workplace
 from features.configuration import Configuration
-from features.contract import CUSTOMERS
 from features.coverage import lacking
 from features.cut_point import cut_point
 from features.errors import InputError
@@ -28,7 +27,7 @@ from models.standing import percentile, quantile_grid
 from serving.contracts import contract_scores
 from serving.curves_file import write_curves
 from serving.expectation import expected_transitions
-from serving.feature_rows import numbers
+from serving.feature_rows import make_features, numbers
 from serving.labelled import labelled_scores
 from serving.lost_file import write_lost
 from serving.purchases import purchase_scores
@@ -108,7 +107,7 @@ class ScoringJob:
             published = self.store.published(run.run_id)
             cutoff = Cutoff.at(as_of, project.time_zone)
             if published is None or curves or lost:
-                self._make_features(connection, cutoff)
+                make_features(connection, self.bundle, cutoff)
             if published is None:
                 run = self._publish(connection, run, cutoff)
             if curves is not None:
@@ -181,16 +180,6 @@ class ScoringJob:
             for each in names
             if last is None or each == last.run_id or self.store.published(each) is None
         )
-
-    def _make_features(self, connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> None:
-        """Make the table ``features``: one row for everybody known at the cutoff."""
-        steps = self.bundle.steps("duckdb")
-        match_refunds(connection, steps)
-        if self._is_labelled:
-            put_on_spine(connection, f"SELECT customer_id FROM {CUSTOMERS.name}", cutoff)
-        elif put_everybody_on_spine(connection, cutoff) == 0:
-            raise InputError("nobody is known before this as_of; give a later one with --as-of")
-        connection.execute(f"CREATE OR REPLACE TABLE features AS {steps['features']}")
 
     def _publish(self, connection: duckdb.DuckDBPyConnection, run: Run, cutoff: Cutoff) -> Run:
         cut = cut_point(connection, self.bundle.cut_query) if self.bundle.has_potential else None

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from features.configuration import Configuration
 from serving import standings
 from serving.bulk import append
 from serving.database import Database
 from serving.plans import Plans
+from serving.settings import store_of
 from serving.tables import COLUMNS, RUNS, SCHEMA, SCORES
 
 CHUNK_ROWS = 20_000
@@ -280,3 +282,9 @@ def _check_finite(batch: pa.RecordBatch) -> None:
     for name, column in zip(SCHEMA.names, batch.columns, strict=True):
         if pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False:
             raise ValueError(f"column '{name}' of the scores holds a number that is not finite")
+
+
+def open_store(configuration: Configuration) -> Store:
+    """Open the store of a project; its workspace is made where there is none."""
+    configuration.project.workspace.mkdir(parents=True, exist_ok=True)
+    return Store.open(store_of(configuration))

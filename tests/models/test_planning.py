@@ -9,7 +9,7 @@ from features.treatment_settings import PlanSettings, TreatmentSettings
 from models.arms import Arms
 from models.effects import Effect
 from models.plan_reasons import PlanReasons
-from models.planning import Decisions, Prospects, decide, prospects
+from models.planning import Decisions, Proposal, Prospects, decide, prospects
 from models.playbooks import Playbook, playbooks
 
 CALL = {"name": "call", "purpose": "care", "channels": ("phone",), "when": "clv > 0", "cost": 4.0}
@@ -150,5 +150,5 @@ def test_everybody_is_told_why(effect: list[float | None], settings: dict[str, A
     opened, read = arms([effect] * 20), books(CALL)
     expected, done = plan(opened, read, **settings)
     rules = dict.fromkeys(opened.customer_ids, ("opted_out", "call"))
-    sentences = PlanReasons(opened, read, expected, done, language="en").told(rules)
+    sentences = PlanReasons(Proposal(read, opened, expected, done), language="en").told(rules)
     assert any(told in sentence for sentence in sentences)

@@ -1,0 +1,108 @@
+"""A published plan as files: Parquet for machines, and per channel what those who carry it out need."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import csv
+from rich.table import Table
+
+from features.contract import slug
+from features.scratch import whole_file
+from features.treatment_settings import NOTHING
+from serving.plan_rows import PERSON
+from serving.plans import ROWS, Plan
+from serving.store import Store
+
+COLUMNS = (
+    *("plan_id", "run_id", "as_of", "customer_id", "treatment", "channel", "due_from", "due_to"),
+    *("expected_cost", "expected_gain", "gain_low", "gain_high", "is_holdout", "propensity", "reason"),
+    *("product_id", "is_explored"),
+)
+"""The output table, one row per customer."""
+HAND_OUT = ("customer_id", "treatment", "product_id", "due_from", "due_to", "text")
+FOLDER = "plans"
+
+
+def write_plan(store: Store, plan: Plan, file: Path) -> None:
+    """Write a published plan as Parquet, one row per customer; the file appears whole or not at all."""
+    rows = store.plans.rows(plan.plan_id)
+    common = {
+        "plan_id": pa.scalar(plan.plan_id),
+        "run_id": pa.scalar(plan.run_id),
+        "as_of": pa.scalar(plan.as_of, pa.timestamp("us", "UTC")),
+    }
+    columns = {name: pa.repeat(value, rows.num_rows) for name, value in common.items()}
+    columns |= {name: rows[name] for name in ROWS.names}
+    with whole_file(file) as unfinished:
+        pq.write_table(pa.table({name: columns[name] for name in COLUMNS}), unfinished)
+
+
+def write_hand_outs(store: Store, plan: Plan, workspace: Path) -> dict[str, int]:
+    """Write a CSV per channel: whom to treat how, the most urgent treatments first.
+
+    Those held out are in none. Customers about whom a person decides are in ``person.csv``, with the reason.
+
+    Returns
+    -------
+    By file, below the workspace, how many customers it lists; files of a plan before at the same `as_of` go.
+    """
+    rows = store.plans.rows(plan.plan_id)
+    folder = workspace / FOLDER / f"{plan.as_of:%Y-%m-%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for outdated in folder.glob("*.csv"):
+        outdated.unlink()
+    listed = rows.filter(pc.and_(pc.is_valid(rows["channel"]), pc.invert(rows["is_holdout"])))
+    written = {}
+    for channel in sorted(pc.unique(listed["channel"]).to_pylist()):
+        part = listed.filter(pc.equal(listed["channel"], channel))
+        file = folder / f"{slug(channel)}.csv"
+        with whole_file(file) as unfinished:
+            csv.write_csv(_hand_out(part, plan, channel), unfinished)
+        written[str(file.relative_to(workspace))] = part.num_rows
+    return written
+
+
+def _hand_out(rows: pa.Table, plan: Plan, channel: str) -> pa.Table:
+    if channel == PERSON:
+        return rows.select(["customer_id", "reason"])
+    treatments = plan.facts["treatments"]
+    names = rows["treatment"].to_pylist()
+    text = pa.array([treatments[name]["text"] for name in names], pa.string())
+    order = pa.array([treatments[name]["priority"] for name in names], pa.int64())
+    rows = rows.append_column("text", text).append_column("order", order)
+    rows = rows.sort_by(
+        [("order", "ascending"), ("expected_gain", "descending"), ("customer_id", "ascending")]
+    )
+    has_products = rows["product_id"].null_count < rows.num_rows
+    return rows.select([name for name in HAND_OUT if name != "product_id" or has_products])
+
+
+def shown(store: Store, plan: Plan) -> list[Table]:
+    """Lay a plan out for a terminal: a line per treatment, and what more of each limit would bring."""
+    rows = store.plans.rows(plan.plan_id).to_pandas()
+    table = Table(
+        "treatment", "customers", "held out", "at random", "cost", "gain", "low", "high", "measured"
+    )
+    for name, part in rows[rows["treatment"] != NOTHING].groupby("treatment"):
+        done = part[~part["is_holdout"]]
+        counts = [len(done), len(part) - len(done), part["is_explored"].sum()]
+        money = [done[column].sum() for column in ("expected_cost", "expected_gain", "gain_low", "gain_high")]
+        trust = plan.facts["treatments"][name]["trust"]
+        table.add_row(str(name), *(f"{n:,}" for n in counts), *(f"{m:,.2f}" for m in money), f"{trust:.0%}")
+    table.add_row(NOTHING, f"{(rows['treatment'] == NOTHING).sum():,}")
+    limits = Table("limit", "one more is worth")
+    for name, price in plan.facts["prices"].items():
+        limits.add_row(name, f"{price:,.2f}")
+    return [table, limits] if plan.facts["prices"] else [table]
+
+
+def remarks(plan: Plan) -> list[str]:
+    """Say in sentences what the plan does without."""
+    found: dict[str, Any] = plan.facts["treatments"]
+    losing = [name for name, each in found.items() if each["is_losing"]]
+    told = [f"{name} does not pay, as its outcomes show, and is planned no more" for name in losing]
+    lacking = plan.facts["left_out"].items()
+    return told + [f"{name} is left out: it needs {', '.join(needs)}" for name, needs in lacking]

@@ -1,0 +1,170 @@
+"""The rows of a plan, one per customer, and what is said of the whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from features.instants import EPOCH, Cutoff
+from features.plan import FeaturePlan
+from features.treatment_settings import NOTHING, PlanSettings
+from models.contact_rules import CLOSED
+from models.effects import Effect
+from models.gains import INTERVAL
+from models.likelihood import Vector
+from models.next_product import next_products
+from models.plan_reasons import CLOSES, PlanReasons
+from models.planning import Proposal
+from models.relaxation import NOTHING as NO_ARM
+from serving.plans import ROWS
+
+PERSON = "person"
+"""The channel of customers about whom a person decides."""
+BY_A_PERSON = "automated_opt_out"
+_FIRST_RULE = """
+SELECT customer_id, rule, string_agg(treatment, ', ' ORDER BY treatment) AS treatments FROM {closed}
+WHERE NOT EXISTS (SELECT 1 FROM arms WHERE arms.customer_id = {closed}.customer_id)
+GROUP BY customer_id, rule
+QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY list_position($rules, rule)) = 1
+"""
+
+
+@dataclass(frozen=True)
+class PlanRows:
+    """What the rows are told from.
+
+    Parameters
+    ----------
+    connection
+        With the tables ``arms`` and ``closed``, and the staged orders.
+    proposal
+        For everybody in the run.
+    settings
+        The ``[plan]``.
+    cutoff
+        Of the run.
+    features
+        Tell which order lines are purchases.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    proposal: Proposal
+    settings: PlanSettings
+    cutoff: Cutoff
+    features: FeaturePlan
+
+    def table(self, *, language: str) -> pa.Table:
+        """Return one row per customer, with the columns of `serving.plans.ROWS`.
+
+        Parameters
+        ----------
+        language
+            Of the reasons.
+        """
+        expected, decisions, chosen = self.proposal.expected, self.proposal.decisions, self._chosen
+        is_treated = chosen != NO_ARM
+        closed = self._closed()
+        names = np.array([*(playbook.name for playbook in self.proposal.playbooks), NOTHING], dtype=object)
+        gain = self._picked(expected.gain)
+        half = INTERVAL * self._picked(expected.sd * expected.kept)
+        reasons = PlanReasons(self.proposal, language=language)
+        first, last = self._due()
+        columns: dict[str, Any] = {
+            "customer_id": self._ids,
+            "treatment": names[chosen],
+            "channel": self._channels(closed),
+            "due_from": pa.array([first] * len(chosen), mask=~is_treated),
+            "due_to": pa.array([last] * len(chosen), mask=~is_treated),
+            "expected_cost": self._picked(expected.cost),
+            "expected_gain": gain,
+            "gain_low": gain - half,
+            "gain_high": gain + half,
+            "is_holdout": decisions.is_holdout,
+            "is_explored": decisions.is_explored,
+            "propensity": decisions.propensity,
+            "product_id": self._products(),
+            "reason": reasons.told(closed),
+        }
+        arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in ROWS]
+        return pa.table(arrays, schema=ROWS)
+
+    @property
+    def _chosen(self) -> NDArray[np.int64]:
+        return self.proposal.decisions.arm
+
+    @property
+    def _ids(self) -> NDArray[np.object_]:
+        return self.proposal.arms.customer_ids
+
+    def _picked(self, values: Vector) -> Vector:
+        """Return each customer's value of what was chosen; NaN for nothing."""
+        rows = np.arange(len(self._chosen))
+        return np.where(self._chosen == NO_ARM, np.nan, values[rows, self._chosen])
+
+    def _channels(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
+        rows, chosen = np.arange(len(self._chosen)), self._chosen
+        names = np.array([*self.proposal.arms.channels, None], dtype=object)
+        places = np.where(
+            chosen == NO_ARM, len(self.proposal.arms.channels), self.proposal.arms.channel[rows, chosen]
+        )
+        channels = names[places]
+        by_a_person = {customer for customer, (rule, _) in closed.items() if rule == BY_A_PERSON}
+        if by_a_person:
+            channels[[customer in by_a_person for customer in self._ids]] = PERSON
+        return np.asarray(channels)
+
+    def _due(self) -> tuple[date | None, date]:
+        """Return the first day of the plan that is not quiet, and its last day."""
+        first = self.settings.first_day(self.cutoff.day)
+        last = EPOCH.date() + timedelta(days=self.cutoff.day + self.settings.due_days - 1)
+        return None if first is None else EPOCH.date() + timedelta(days=first), last
+
+    def _closed(self) -> dict[str, tuple[str, str]]:
+        """Return why nothing is open, and which treatments would be, by customers without an arm."""
+        found = self.connection.execute(_FIRST_RULE.format(closed=CLOSED), {"rules": list(CLOSES)}).fetchall()
+        return {customer: (rule, treatments) for customer, rule, treatments in found}
+
+    def _products(self) -> NDArray[np.object_]:
+        """Return the next product of customers whose treatment offers one."""
+        products = np.full(len(self._chosen), None, dtype=object)
+        wanted = [at for at, playbook in enumerate(self.proposal.playbooks) if playbook.needs_product]
+        rows = np.flatnonzero(np.isin(self._chosen, wanted))
+        if len(rows):
+            asked = pa.table({"customer_id": pa.array(self._ids[rows], pa.string())})
+            self.connection.register("asked", asked)
+            found = next_products(self.connection, self.features, cutoff=self.cutoff, customers="asked")
+            best = dict(found.project("customer_id, product_id").fetchall())
+            self.connection.unregister("asked")
+            products[rows] = [best.get(customer) for customer in self._ids[rows]]
+        return products
+
+
+def summary(proposal: Proposal, effects: Mapping[str, Effect]) -> dict[str, Any]:
+    """Return what is said of the whole plan, as plain data.
+
+    Returns
+    -------
+    ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, and by treatment whether
+    it is ``is_losing``, the ``trust`` in what was measured, and why nothing was, ``unmeasured``.
+    """
+    expected, decisions = proposal.expected, proposal.decisions
+    return {
+        "prices": dict(decisions.prices),
+        "bound": decisions.bound,
+        "achieved": decisions.achieved,
+        "treatments": {
+            playbook.name: {
+                "priority": playbook.priority,
+                "text": playbook.text,
+                "is_losing": playbook.name in expected.losing,
+                "trust": expected.trust[playbook.name],
+                "unmeasured": effects[playbook.name].reason if playbook.name in effects else None,
+            }
+            for playbook in proposal.playbooks
+        },
+    }
