@@ -1,9 +1,12 @@
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.contract import DAY, Kind
 from features.errors import InputError
@@ -46,8 +49,8 @@ def write(
     connection: duckdb.DuckDBPyConnection, table: str, types: str, rows: Sequence[Sequence[Any]]
 ) -> None:
     connection.execute(f"CREATE TABLE {table} ({types})")
-    for row in rows:
-        connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    if rows:
+        connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
 
 
 def arms(
@@ -63,7 +66,7 @@ def arms(
     A row of the log is customer, time, treatment, is_holdout, channel; of the answers customer, day, kind,
     channel; of the complaints customer, time, resolved, known.
     """
-    connection = duckdb.connect()
+    connection = duckdb.connect(config={"threads": 1})
     types = (
         "customer_id TEXT, value_tier TEXT, clv DOUBLE, expected_value DOUBLE, consent BIGINT, machine BIGINT"
     )
@@ -318,3 +321,75 @@ def test_names_and_texts_with_quotes_are_no_harm() -> None:
     odd = COUPON | {"name": "it's; --", "channels": ("e\"mail'",)}
     opened, _ = arms(subject(), treatments=[odd])
     assert opened[0][:3] == ("ann", "it's; --", "e\"mail'")
+
+
+def expected(
+    row: Mapping[str, Any], playbook: Mapping[str, Any], log: Sequence[Any], answers: Sequence[Any]
+) -> str | None:
+    """Tell the channel over which a treatment is open to a customer, or the rule that closes it, anew."""
+    who = row["customer_id"]
+    past = [
+        (round((NOW.micros - at) / DAY), treatment, held)
+        for name, at, treatment, held, _ in log
+        if name == who
+    ]
+    contacts = [days for days, _, held in past if not held]
+    allowed = [name for name in playbook["channels"] if name != "email" or row["consent"]]
+    ways = [name for name in allowed if row["value_tier"] != "low" or name == "email"]
+    count = Counter("phone" if kind == "call" else "email" for name, _, kind, _ in answers if name == who)
+    cools = any(days < 90 for days, treatment, _ in past if treatment == playbook["name"])
+    is_early = row["value_tier"] == "high" and any(days < 7 for days in contacts)
+    closing = {
+        "channel_opt_out": not allowed,
+        "cooldown": cools,
+        "frequency_cap": sum(days < 30 for days in contacts) >= 2,
+        "cadence": not ways or is_early,
+        "automated_opt_out": not row["machine"],
+    }
+    if row["clv"] <= 10:
+        return None
+    rule = next((name for name, closes in closing.items() if closes), None)
+    return rule or max(ways, key=lambda name: count[name])
+
+
+NAMES = st.sampled_from(["ann", "bob"])
+SUBJECT = st.fixed_dictionaries(
+    {
+        "value_tier": st.sampled_from(["high", "low"]),
+        "clv": st.sampled_from([5.0, 50.0]),
+        "consent": st.integers(0, 1),
+        "machine": st.integers(0, 1),
+    }
+)
+LOG = st.tuples(
+    NAMES,
+    st.integers(1, 100).map(ago),
+    st.sampled_from(["coupon", "care", "other"]),
+    st.integers(0, 1),
+    st.just("email"),
+)
+ANSWER = st.tuples(
+    NAMES, st.integers(TODAY - 9, TODAY - 1), st.sampled_from(["call", "email_click"]), st.none()
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    known=st.tuples(SUBJECT, SUBJECT),
+    log=st.lists(LOG, max_size=4),
+    answers=st.lists(ANSWER, max_size=4),
+)
+def test_each_customer_is_judged_as_one_by_one(known: Any, log: list[Any], answers: list[Any]) -> None:
+    subjects = [subject("ann", **known[0]), subject("bob", **known[1])]
+    plan = {
+        "allowed": {"email": "consent", "automated": "machine"},
+        "cadence": ({"tier": "high", "every_days": 7}, {"tier": "low", "channels": ("email",)}),
+    }
+    opened, closed = arms(*subjects, plan=plan, treatments=[COUPON, CARE], log=log, answers=answers)
+    found = {row[:2]: row[2] for row in (*opened, *closed)}
+    told = {
+        (row["customer_id"], playbook["name"]): expected(row, playbook, log, answers)
+        for row in subjects
+        for playbook in (COUPON, CARE)
+    }
+    assert found == {key: outcome for key, outcome in told.items() if outcome}
