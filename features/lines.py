@@ -132,12 +132,17 @@ def led_back(lines: ir.Table, matches: ir.Table) -> ir.Table:
 
 
 def _excluded(orders: ir.Table, exclude: Mapping[str, Sequence[str]]) -> ir.BooleanValue:
-    """Tell which lines fit a rule, by regular expression: LIKE ignores case on SQLite."""
+    """Tell which lines fit a rule: as a whole, by its beginning, or else by regular expression.
+
+    LIKE ignores case on SQLite, and regular expressions are dear there.
+    """
     hits = []
     for column, rules in exclude.items():
         text = orders[column].fill_null("")
+        starts = [rule[:-1] for rule in rules if rule.find("*") == len(rule) - 1]
         hits.append(text.isin([rule for rule in rules if "*" not in rule]))
-        patterns = [".*".join(map(re.escape, rule.split("*"))) for rule in rules if "*" in rule]
+        hits += [text.left(len(start)) == start for start in starts]
+        patterns = [".*".join(map(re.escape, rule.split("*"))) for rule in rules if "*" in rule[:-1]]
         if patterns:
             hits.append(text.re_search(f"^({'|'.join(patterns)})$"))
     return ibis.or_(*hits)

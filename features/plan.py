@@ -37,7 +37,9 @@ SUMMED = (
     "is_purchase",
     "cancels",
 )
-"""The columns of order lines that every plan sums."""
+"""The columns of order lines that every plan sums ..."""
+KNOWN_BY = ("customer_id", "ordered_at", "ingested_at")
+"""... and those that tell whether a line was known: SQLite carries whatever else it is given along."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,11 @@ class FeaturePlan:
             texts["features"] = with_own(texts["features"], self.own, tables, engine)
         return texts
 
+    def matching(self) -> dict[str, str]:
+        """Compile the steps before the features for DuckDB: they match refunds to their orders."""
+        tables = zip(("candidates", "matches"), self._refunds(), strict=True)
+        return {name: str(ibis.to_sql(table, dialect="duckdb")) for name, table in tables}
+
     def profile(self, engine: str) -> str:
         """Compile what `features.profile.profile` tells beside the features, for an engine.
 
@@ -204,7 +211,9 @@ class FeaturePlan:
         """Yield one aggregate per table; by product needs its own."""
         if lines is not None:
             costs = ["cost"] if self.is_margin else []
-            seen = known(lines, spine, clock="ordered_at").select(*SUMMED, *costs, *self._described)
+            wanted = (*SUMMED, *costs, *self._described)
+            kept = lines.select(*KNOWN_BY, *(name for name in wanted if name in lines.columns))
+            seen = known(kept, spine, clock="ordered_at").select(*wanted)
             yield self._order_summary(order_days(seen, less_costs=self.is_margin))
             yield basket.line_summary(seen, self.mixes)
             if "product_id" in self.order_columns:
