@@ -43,7 +43,7 @@ def rows_of(
     Parameters
     ----------
     given
-        Per column the values of at least one record: aware datetimes, numbers, text, flags; null where absent.
+        Per column the values of at least one record, null where absent: aware datetimes, numbers and so on.
     """
     nothing = [None] * len(given["customer_id"])
     kinds = table.staged | {each.name: each.kind for each in attributes}
