@@ -1,6 +1,6 @@
 """The batch engine: DuckDB executes the compiled steps over the staged tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -56,25 +56,47 @@ def match_refunds(connection: duckdb.DuckDBPyConnection, steps: Mapping[str, str
             connection.execute(f"CREATE OR REPLACE TABLE {name} AS {text}")
 
 
-def put_everybody_on_spine(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> int:
-    """Make the spine of a snapshot: everybody known at the cutoff; return how many they are.
+def acquaintances(connection: duckdb.DuckDBPyConnection) -> str:
+    """Write the query that tells since when each customer is known: ``customer_id`` and ``since`` (us UTC).
 
-    Known is who had an order line, a contract, an interaction or feedback before the cutoff, or a row in
-    ``customers`` that does not join later.
+    Known is who had an order line, a contract, an interaction or feedback before a cutoff, or a row in
+    ``customers`` that does not join later; ``since`` is the earliest such cutoff.
     """
     tables = tables_in(connection)
     clocks = {table.name: table.clock for table in (ORDERS, INTERACTIONS, FEEDBACK, CONTRACTS)}
     known = [
-        f"SELECT customer_id FROM {table} WHERE {clock} < {cutoff.micros} AND ingested_at <= {cutoff.micros}"
+        f"SELECT customer_id, greatest({clock} + 1, ingested_at) AS since FROM {table}"
         for table, clock in clocks.items()
         if table in tables
     ]
     if "customers" in tables:
-        known.append(
-            f"SELECT customer_id FROM customers WHERE coalesce(joined_at, valid_from, 0) < {cutoff.micros}"
-        )
-    everybody = " UNION ".join(known)
-    return put_on_spine(connection, f"SELECT customer_id FROM ({everybody})", cutoff)
+        known.append("SELECT customer_id, coalesce(joined_at, valid_from, 0) + 1 AS since FROM customers")
+    return f"SELECT customer_id, min(since) AS since FROM ({' UNION ALL '.join(known)}) GROUP BY customer_id"
+
+
+def put_everybody_on_spine(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> int:
+    """Make the spine of a snapshot: everybody known at the cutoff; return how many they are."""
+    return put_known_on_spine(connection, acquaintances(connection), [cutoff])[0]
+
+
+def put_known_on_spine(
+    connection: duckdb.DuckDBPyConnection, known: str, cutoffs: Sequence[Cutoff]
+) -> list[int]:
+    """Make one spine of several snapshots, in the order of their `as_of`; return how many each holds.
+
+    Parameters
+    ----------
+    known
+        Lists customers, as `acquaintances` does: each is in the snapshots from ``since`` on.
+    """
+    at = ", ".join(f"({each.micros}::BIGINT, {each.day}::BIGINT, {each.month}::BIGINT)" for each in cutoffs)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {SPINE} AS SELECT customer_id, as_of, as_of_day, as_of_month, "
+        f"row_number() OVER (ORDER BY as_of, customer_id) AS subject "
+        f"FROM ({known}) JOIN (VALUES {at}) AS cutoffs (as_of, as_of_day, as_of_month) ON since <= as_of"
+    )
+    counts = dict(connection.execute(f"SELECT as_of, count(*) FROM {SPINE} GROUP BY as_of").fetchall())
+    return [counts.get(cutoff.micros, 0) for cutoff in cutoffs]
 
 
 def put_on_spine(connection: duckdb.DuckDBPyConnection, customers: str, cutoff: Cutoff) -> int:

@@ -28,8 +28,7 @@ class ContractHistory(History):
         The index names the customers; labels are NaN where they are not known at `as_of`.
         """
         cutoffs = list(reversed(self.cutoffs(as_of)))
-        rows = [self.snapshot(cutoff, share=share) for cutoff in cutoffs]
-        labels = [self.labels(cutoff, known_by=as_of, share=share) for cutoff in cutoffs]
+        rows, labels = self.snapshots(cutoffs, known_by=as_of, share=share)
         return pd.concat(rows), pd.concat(labels)
 
     def _labeller(self) -> Callable[..., pd.DataFrame]:

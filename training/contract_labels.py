@@ -31,10 +31,11 @@ def contract_label_query(*, days: Sequence[int], fee_days: float) -> str:
         "FROM laid_out), "
         "chains AS (SELECT *, min(started_at) OVER chain AS begun_at, max(until) OVER chain AS bound_until "
         "FROM numbered WINDOW chain AS (PARTITION BY subject, chain)) "
-        f"SELECT customer_id, (max(bound_until) + {DAY} - any_value({SPINE}.as_of)) / {DAY} AS left_days, "
+        f"SELECT any_value(customer_id) AS customer_id, "
+        f"(max(bound_until) + {DAY} - any_value({SPINE}.as_of)) / {DAY} AS left_days, "
         f"{fees} FROM {SPINE} LEFT JOIN chains ON chains.subject = {SPINE}.subject "
         f"AND begun_at < {SPINE}.as_of AND bound_until >= {SPINE}.as_of - {DAY} "
-        "GROUP BY customer_id ORDER BY customer_id"
+        f"GROUP BY {SPINE}.subject ORDER BY {SPINE}.subject"
     )
 
 

@@ -11,11 +11,12 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from features.batch import SPINE, match_refunds, put_everybody_on_spine, put_on_spine
+from features.batch import match_refunds
 from features.contract import DAY, ORDERS, Table
 from features.cut_point import cut_point, cut_query
 from features.instants import Cutoff
 from features.plan import FeaturePlan
+from training.crowd import KNOWN, PLACE, Crowd, places
 from training.labels import label_query, label_spine
 
 EVERYTHING = 2**62
@@ -30,9 +31,6 @@ MOST_CUSTOMERS = 50_000
 """Customers beyond which a draw judges a model as well as everybody."""
 MOST_CELLS = 10_000_000
 """Rows times features of all snapshots of a fit; beyond it customers are drawn by a hash."""
-PLACES = 1_000_000
-"""That customers are hashed to; a share draws those in the first of them."""
-PLACE = f"hash(customer_id) % {PLACES}"
 
 
 @dataclass
@@ -71,6 +69,7 @@ class History:
     def __post_init__(self) -> None:
         self._steps = self.plan.sql()["duckdb"]
         self._label = self._labeller()
+        self._crowd = Crowd(self.connection, self.time_zone)
         match_refunds(self.connection, self._steps)
 
     def snapshot(self, as_of: datetime, *, share: float = 1.0) -> pd.DataFrame:
@@ -83,20 +82,7 @@ class History:
             different origins differ by little, so a snapshot is made for the next power of a half, or
             taken from a larger one.
         """
-        larger = [made for day, made in self._snapshots if day == as_of and made >= share]
-        made = min(larger, default=2.0 ** math.ceil(math.log2(share)))
-        key = (as_of, made)
-        if key not in self._snapshots:
-            self._fill_spine(as_of, made)
-            rows = self.connection.execute(
-                f'SELECT * EXCLUDE (as_of), {PLACE} AS "{PLACE}" '
-                f"FROM ({self._steps['features']}) WHERE {self.present} ORDER BY customer_id"
-            ).df()
-            rows = rows.set_index("customer_id")
-            self._places[key] = rows.pop(PLACE)
-            self._snapshots[key] = rows
-        rows = self._snapshots[key]
-        return rows if share == made else rows[self._places[key] < _places(share)]
+        return self._snapshots_at([as_of], share)[0]
 
     def labels(
         self, as_of: datetime, *, known_by: datetime | None = None, share: float = 1.0
@@ -110,17 +96,7 @@ class History:
         share
             As in `snapshot`.
         """
-        known = EVERYTHING if known_by is None else Cutoff.at(known_by, self.time_zone).micros
-        key = (as_of, share, known)
-        if key not in self._labels:
-            self._fill_spine(as_of, share)
-            labels = self._label(self.connection, days=self.days, known_by=known)
-            labels = labels.set_index("customer_id").loc[self.snapshot(as_of, share=share).index]
-            if known_by is not None:
-                coming = [day for day in self.days if as_of + timedelta(days=day) > known_by]
-                labels[[f"{what}_{day}" for what in (self.outcome, "value") for day in coming]] = np.nan
-            self._labels[key] = labels
-        return self._labels[key]
+        return self._labels_at([as_of], known_by, share)[0]
 
     def cutoffs(self, as_of: datetime) -> list[datetime]:
         """Return the instants whose snapshots may teach at `as_of`, latest first: one in thirty days.
@@ -156,23 +132,25 @@ class History:
         The feature rows, oldest snapshot first, and their labels, NaN where they are not known at `as_of`.
         """
         cutoffs = [*reversed(self.cutoffs(as_of)), as_of]
-        rows = [self.snapshot(cutoff, share=share) for cutoff in cutoffs]
-        labels = [self.labels(cutoff, known_by=as_of, share=share) for cutoff in cutoffs]
+        rows, labels = self.snapshots(cutoffs, known_by=as_of, share=share)
         return pd.concat(rows, ignore_index=True), pd.concat(labels, ignore_index=True)
+
+    def snapshots(
+        self, cutoffs: Sequence[datetime], *, known_by: datetime, share: float
+    ) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+        """Return the `snapshot` and the `labels` of each of several cutoffs, made together."""
+        return self._snapshots_at(cutoffs, share), self._labels_at(cutoffs, known_by, share)
 
     def customers(self, as_of: datetime) -> int:
         """Return how many customers were known at `as_of`."""
         if as_of not in self._customers:
-            cutoff = Cutoff.at(as_of, self.time_zone)
-            self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
+            self._customers[as_of] = self._crowd.size(as_of)
         return self._customers[as_of]
 
     def cut(self, as_of: datetime) -> float:
         """Return the value from which customers were the top fifth in the horizon before `as_of`."""
         if as_of not in self._cuts:
-            cutoff, last = Cutoff.at(as_of, self.time_zone), _places(self.crowd(as_of))
-            ordered = f"SELECT customer_id FROM {ORDERS.name} WHERE ordered_at < {cutoff.micros}"
-            put_on_spine(self.connection, f"{ordered} AND {PLACE} < {last}", cutoff)
+            self._crowd.put_on_spine([as_of], share=self.crowd(as_of))
             self._cuts[as_of] = cut_point(self.connection, cut_query(self.plan))
         return self._cuts[as_of]
 
@@ -180,13 +158,48 @@ class History:
         """Prepare the labels, which then ask for the connection, the days and ``known_by``."""
         return partial(label_spine, query=label_query(self.plan, days=self.days))
 
-    def _fill_spine(self, as_of: datetime, share: float) -> None:
-        cutoff = Cutoff.at(as_of, self.time_zone)
-        self._customers[as_of] = put_everybody_on_spine(self.connection, cutoff)
-        if share < 1.0:
-            chosen = f"SELECT customer_id FROM {SPINE} WHERE {PLACE} < {_places(share)}"
-            put_on_spine(self.connection, chosen, cutoff)
+    def _snapshots_at(self, cutoffs: Sequence[datetime], share: float) -> list[pd.DataFrame]:
+        keys = [(as_of, self._made(as_of, share)) for as_of in cutoffs]
+        for made in {made for _, made in keys}:
+            missing = sorted(as_of for as_of, of in keys if of == made and (as_of, of) not in self._snapshots)
+            for several in self._crowd.together(missing, share=made):
+                self._make_snapshots(several, made)
+        return [
+            self._snapshots[key]
+            if share == key[1]
+            else self._snapshots[key][self._places[key] < places(share)]
+            for key in keys
+        ]
 
+    def _made(self, as_of: datetime, share: float) -> float:
+        """Return the share of the snapshot that holds the customers of this share, there or to be made."""
+        larger = [made for day, made in self._snapshots if day == as_of and made >= share]
+        return min(larger, default=2.0 ** math.ceil(math.log2(share)))
 
-def _places(share: float) -> int:
-    return round(share * PLACES)
+    def _make_snapshots(self, cutoffs: Sequence[datetime], share: float) -> None:
+        self._crowd.put_on_spine(cutoffs, share=share)
+        query = (
+            f'SELECT told.*, "{PLACE}" FROM ({self._steps["features"]}) AS told '
+            f"JOIN {KNOWN} USING (customer_id) WHERE {self.present} ORDER BY as_of, customer_id"
+        )
+        rows = self.connection.execute(query).df().set_index("customer_id")
+        at, place = rows.pop("as_of"), rows.pop(PLACE)
+        for as_of in cutoffs:
+            instant = Cutoff.at(as_of, self.time_zone).micros
+            mine = slice(*np.searchsorted(at, [instant, instant + 1]))
+            self._snapshots[as_of, share], self._places[as_of, share] = rows.iloc[mine], place.iloc[mine]
+
+    def _labels_at(
+        self, cutoffs: Sequence[datetime], known_by: datetime | None, share: float
+    ) -> list[pd.DataFrame]:
+        known = EVERYTHING if known_by is None else Cutoff.at(known_by, self.time_zone).micros
+        missing = sorted(as_of for as_of in cutoffs if (as_of, share, known) not in self._labels)
+        for several in self._crowd.together(missing, share=share):
+            sizes = self._crowd.put_on_spine(several, share=share)
+            labels = self._label(self.connection, days=self.days, known_by=known).set_index("customer_id")
+            for as_of, end, size in zip(several, np.cumsum(sizes), sizes, strict=True):
+                told = labels.iloc[end - size : end].loc[self.snapshot(as_of, share=share).index]
+                coming = [day for day in self.days if known_by and as_of + timedelta(days=day) > known_by]
+                told[[f"{what}_{day}" for what in (self.outcome, "value") for day in coming]] = np.nan
+                self._labels[as_of, share, known] = told
+        return [self._labels[as_of, share, known] for as_of in cutoffs]

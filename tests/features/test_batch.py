@@ -4,7 +4,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from features.batch import SPINE, match_refunds, put_everybody_on_spine, put_on_spine
+from features.batch import SPINE, match_refunds, put_everybody_on_spine, put_known_on_spine, put_on_spine
 from features.contract import DAY
 from features.instants import Cutoff, parse_as_of
 from features.plan import FeaturePlan
@@ -65,6 +65,16 @@ def test_orders_alone_make_a_spine(connection: duckdb.DuckDBPyConnection, fill: 
     for table in ("customers", "interactions", "feedback"):
         connection.execute(f"DROP TABLE {table}")
     assert put_everybody_on_spine(connection, MARCH) == 1
+
+
+def test_a_spine_of_several_cutoffs_holds_at_each_who_was_known_by_then(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    first, never = (Cutoff.at(parse_as_of(day), "UTC") for day in ("2024-02-01", "2023-01-01"))
+    known = f"SELECT unnest(['b', 'a']) AS customer_id, unnest([{first.micros}, {MARCH.micros}]) AS since"
+    assert put_known_on_spine(connection, known, [MARCH, never, first]) == [2, 0, 1]
+    rows = [(customer, as_of, subject) for customer, as_of, _, _, subject in spine(connection)]
+    assert rows == [("b", first.micros, 1), ("a", MARCH.micros, 2), ("b", MARCH.micros, 3)]
 
 
 def test_refunds_are_matched_once_for_every_cutoff(

@@ -3,9 +3,11 @@ from datetime import UTC, datetime
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
 from features.plan import FeaturePlan
+from training import crowd
 from training.contract_history import ContractHistory
 
 PLAN = FeaturePlan(horizon_days=30, reads_orders=False, reads_contracts=True, fee_days=30.0)
@@ -96,3 +98,17 @@ def test_a_lesson_holds_the_snapshots_before_and_names_the_customers(
     assert frame["as_of_day"].is_monotonic_increasing
     assert labels["ended_30"].tolist()[:3] == [0, 0, 0]
     assert labels["ended_30"].iloc[3] == 1
+
+
+def test_snapshots_that_are_made_together_are_those_made_alone(
+    history: Callable[..., ContractHistory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contracts = [
+        period("2024-01-01", "2024-04-21"),
+        period("2024-02-11", "2024-06-11", customer_id="b"),
+        period("2024-03-01", customer_id="c", fee=60),
+    ]
+    together = history(*contracts).lesson(AS_OF, share=1.0)
+    monkeypatch.setattr(crowd, "MOST_EVENTS", 1)
+    for one, other in zip(history(*contracts).lesson(AS_OF, share=1.0), together, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)

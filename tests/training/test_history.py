@@ -8,6 +8,7 @@ import pytest
 
 from features.instants import Cutoff, parse_as_of
 from features.plan import FeaturePlan
+from training import crowd
 from training.history import MOST_SNAPSHOTS, History
 
 PLAN = FeaturePlan(horizon_days=30)
@@ -128,6 +129,18 @@ def test_a_lesson_ends_with_the_present_and_knows_each_label_that_is_over(
     for days in (7, 30):
         assert (labels[f"orders_{days}"].notna() == (day + days <= MAY_30_DAY)).all()
         assert (labels[f"value_{days}"].isna() == labels[f"orders_{days}"].isna()).all()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_snapshots_that_are_made_together_are_those_made_alone(
+    history_of: Callable[..., History], share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refund = line("a", "2024-04-01", -20, order_id="C7")
+    lines = [*SHOP, refund, *(line(f"o{number}", "2024-03-25", number) for number in range(9))]
+    together = history_of(lines).lesson(MAY_30, share=share)
+    monkeypatch.setattr(crowd, "MOST_EVENTS", 1)
+    for one, other in zip(history_of(lines).lesson(MAY_30, share=share), together, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
 def test_the_rows_of_a_lesson_stand_beside_their_labels(history_of: Callable[..., History]) -> None:
