@@ -43,8 +43,8 @@ class Differs:
 
         Each block is predicted from the outcomes of earlier blocks alone: then the t statistics of the blocks
         are a martingale, and their sum over the root of their number is standard normal where nothing differs
-        (Wager 2024, sequential validation). Cross-fitting each block on all others would call noise a
-        difference more than twice as often as it says: what two blocks say of each other counts twice.
+        (Wager 2024, sequential validation). Predicting each block from all others would call noise
+        a difference more often than it says: what two blocks say of each other would count twice.
 
         Parameters
         ----------
@@ -65,7 +65,9 @@ class Differs:
         together = (slope / error).sum() / np.sqrt(len(known))
         trust = 1.0 / error**2
         return cls(
-            float(norm.sf(together)), float(trust @ slope / trust.sum()), float(1.0 / np.sqrt(trust.sum()))
+            float(norm.sf(together)),
+            float(trust @ slope / trust.sum()),
+            float(1.0 / np.sqrt(trust.sum())),
         )
 
 

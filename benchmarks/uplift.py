@@ -1,0 +1,198 @@
+"""Whom an e-mail moves, on Hillstrom's test (2008), beside what people use instead.
+
+Every learner stands on the same 20 random halves, with default settings, and is judged on the other half by
+inverse propensity; the outcome is a visit. Prints Markdown tables.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from public_data import data_folder
+from scipy.stats import t as student
+from threadpoolctl import threadpool_limits
+
+from models.policy_value import RandomisedLog
+from models.uplift import UpliftLearner
+
+SPLITS = 20
+ARMS = ("No E-Mail", "Mens E-Mail", "Womens E-Mail")
+TIE = 0.045
+"""The cost of an e-mail, in visits, at which mailing the women's to all and to none come to the same."""
+COSTS = np.arange(2, 11) / 100
+TREES = {"num_leaves": 6, "learning_rate": 0.03, "n_estimators": 120, "min_child_samples": 100, "n_jobs": 1}
+Effects = Callable[[pd.DataFrame], np.ndarray]
+Learn = Callable[[pd.DataFrame, np.ndarray, np.ndarray], Effects]
+
+
+def main() -> None:
+    """Judge every learner on one arm against none, and the policy of all three."""
+    folder = data_folder(__doc__, holds="hillstrom")
+    with threadpool_limits(1):
+        features, visit, arm = read(folder / "hillstrom" / "hillstrom_data.csv")
+        pair = arm != 1
+        one_arm(features[pair], visit[pair], arm[pair] // 2)
+        all_arms(features, visit, arm)
+
+
+def read(path: Path) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Read the customers' features as numbers, texts as flags; whether each visited; and the arm."""
+    raw = pd.read_csv(path)
+    arm = raw["segment"].map({name: number for number, name in enumerate(ARMS)}).to_numpy()
+    features = raw.drop(columns=["segment", "visit", "conversion", "spend", "history_segment"])
+    return pd.get_dummies(features).astype(float), raw["visit"].to_numpy(dtype=float), arm
+
+
+def halves(rows: int) -> list[np.ndarray]:
+    """Draw for every split which rows teach."""
+    return [
+        np.isin(np.arange(rows), np.random.default_rng(seed).permutation(rows)[: rows // 2])
+        for seed in range(SPLITS)
+    ]
+
+
+def one_arm(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> None:
+    """Print how learners rank customers by the women's e-mail's effect, and what mailing by them gains."""
+    print(f"### The women's e-mail against none\n\n{len(visit):,} customers.\n")
+    print(
+        f"| learner | Qini | gain over all at {TIE} | gain over none at {TIE} | seconds |\n"
+        "| --- | ---: | ---: | ---: | ---: |"
+    )
+    for name, learn in LEARNERS.items():
+        start, rows = time.process_time(), []
+        for taught in halves(len(visit)):
+            effect = learn(features[taught], visit[taught], arm[taught])(features[~taught])[:, 0]
+            rows.append(judged(effect, visit[~taught], arm[~taught]))
+        cells = [interval(column) for column in np.array(rows).T]
+        print(f"| {name} | {' | '.join(cells)} | {(time.process_time() - start) / SPLITS:.1f} |", flush=True)
+    print()
+
+
+def judged(effect: np.ndarray, visit: np.ndarray, arm: np.ndarray) -> tuple[float, float, float]:
+    """Return the Qini of a ranking, and what mailing those with an effect above the cost gains."""
+    log = randomised(visit, arm, cost=TIE)
+    mailed = (effect > TIE).astype(int)
+    everybody, nobody = np.ones_like(mailed), np.zeros_like(mailed)
+    increment = np.where(arm == 1, visit, -visit) * 2.0
+    return (
+        qini(effect, increment),
+        log.gain(mailed, over=everybody).value,
+        log.gain(mailed, over=nobody).value,
+    )
+
+
+def randomised(visit: np.ndarray, arm: np.ndarray, *, cost: float) -> RandomisedLog:
+    """Return the log of a test that gave every arm the same chance."""
+    arms = int(arm.max()) + 1
+    costs = np.append(0.0, np.full(arms - 1, cost))
+    return RandomisedLog(visit, arm, np.full((len(arm), arms), 1.0 / arms), costs)
+
+
+def qini(effect: np.ndarray, increment: np.ndarray) -> float:
+    """Return the mean of the cumulated increment per customer down a ranking, less half of its end.
+
+    Customers whose effects are equal stand where their mean does: no order among them counts.
+    """
+    ranked = pd.Series(increment).groupby(effect).transform("mean").to_numpy()[np.argsort(-effect)]
+    cumulated = np.cumsum(ranked) / len(ranked)
+    return float(cumulated.mean() - cumulated[-1] / 2.0)
+
+
+def all_arms(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> None:
+    """Print by cost how a policy over all arms compares with the arm that is best for everybody."""
+    means = np.array([visit[arm == number].mean() for number in range(len(ARMS))])
+    gains: dict[str, list[list[float]]] = {name: [] for name in LEARNERS if name != VISIT}
+    for taught in halves(len(visit)):
+        for name, rows in gains.items():
+            effect = LEARNERS[name](features[taught], visit[taught], arm[taught])(features[~taught])
+            rows.append([over_fixed(effect, means, cost, visit[~taught], arm[~taught]) for cost in COSTS])
+    print(f"### All three arms\n\n{len(visit):,} customers.\n")
+    print(
+        f"| cost | best for all | {' | '.join(gains)} |\n| ---: | --- | {' | '.join('---:' for _ in gains)} |"
+    )
+    for number, cost in enumerate(COSTS):
+        cells = [interval(np.array(rows)[:, number]) for rows in gains.values()]
+        print(f"| {cost:.2f} | {ARMS[best(means, cost)]} | {' | '.join(cells)} |", flush=True)
+
+
+def best(means: np.ndarray, cost: float) -> int:
+    """Return the arm that is best for everybody, by the means of the whole test."""
+    return int(np.argmax(means - cost * (np.arange(len(means)) > 0)))
+
+
+def over_fixed(
+    effect: np.ndarray, means: np.ndarray, cost: float, visit: np.ndarray, arm: np.ndarray
+) -> float:
+    """Return what the policy that takes the highest effect less cost gains over the best fixed arm."""
+    chosen = np.argmax(np.column_stack([np.zeros(len(effect)), effect - cost]), axis=1)
+    fixed = np.full(len(effect), best(means, cost))
+    return randomised(visit, arm, cost=cost).gain(chosen, over=fixed).value
+
+
+def interval(over_splits: np.ndarray) -> str:
+    """Return the mean over splits and its 95% interval."""
+    half = student.ppf(0.975, SPLITS - 1) * over_splits.std(ddof=1) / np.sqrt(SPLITS)
+    mean = over_splits.mean()
+    return f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f})"
+
+
+def tierwise(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> Effects:
+    """Learn as Tierwise does."""
+    arms = int(arm.max()) + 1
+    return UpliftLearner().fit(features, visit, arm, np.full((len(arm), arms), 1.0 / arms)).effect
+
+
+def together(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> Effects:
+    """Learn one model with the arm among the features (S-learner)."""
+    arms = int(arm.max()) + 1
+    model = lgb.LGBMClassifier(**TREES, verbose=-1).fit(flagged(features, arm, arms), visit)
+
+    def effect(asked: pd.DataFrame) -> np.ndarray:
+        told = [
+            model.predict_proba(flagged(asked, np.full(len(asked), number), arms))[:, 1]
+            for number in range(arms)
+        ]
+        return np.stack(told[1:], axis=1) - told[0][:, None]
+
+    return effect
+
+
+def flagged(features: pd.DataFrame, arm: np.ndarray, arms: int) -> pd.DataFrame:
+    """Return features with a flag for every arm but none."""
+    return features.assign(**{f"arm_{number}": (arm == number) * 1.0 for number in range(1, arms)})
+
+
+def apart(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> Effects:
+    """Learn one model for each arm (T-learner)."""
+    models = [
+        lgb.LGBMClassifier(**TREES, verbose=-1).fit(features[arm == number], visit[arm == number])
+        for number in range(int(arm.max()) + 1)
+    ]
+
+    def effect(asked: pd.DataFrame) -> np.ndarray:
+        told = [model.predict_proba(asked)[:, 1] for model in models]
+        return np.stack(told[1:], axis=1) - told[0][:, None]
+
+    return effect
+
+
+def likeliest(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> Effects:
+    """Rank by who visits, whatever was done, and take a visit for the effect."""
+    del arm
+    model = lgb.LGBMClassifier(**TREES, verbose=-1).fit(features, visit)
+    return lambda asked: np.asarray(model.predict_proba(asked)[:, 1:])
+
+
+VISIT = "ranking by predicted visit"
+LEARNERS: dict[str, Learn] = {
+    "Tierwise": tierwise,
+    "S-learner": together,
+    "T-learner": apart,
+    VISIT: likeliest,
+}
+
+if __name__ == "__main__":
+    main()
