@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
-from models.relaxation import NOTHING, Choice, Limit, Relaxation
+from models.relaxation import NOTHING, Limit, Relaxation
+from models.shadow_prices import ShadowPrices, shadow_prices
 
-__all__ = ["NOTHING", "Allocation", "Limit", "allocate"]
-
-STEPS = 300
-EXACT = 1e-6
-CAUTION = 0.3
-PATIENCE = 50
+GOLDEN = (5.0**0.5 - 1.0) / 2.0
+"""Multiples of it, less their whole part, fall evenly into [0, 1), however few are taken."""
+ROUNDING = 1e-9
+LATE = 20_000
+"""Rows at most that get what is left."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Allocation:
 
     @property
     def gap(self) -> float:
-        """The share of the bound that is not achieved, at most."""
+        """The share of the bound that is not achieved."""
         return 1.0 - self.achieved / self.bound if self.bound > 0.0 else 0.0
 
 
@@ -49,116 +48,109 @@ def allocate(
 ) -> Allocation:
     """Choose at most one arm per row, so that the gain is highest and all limits hold.
 
-    The linear programme has one price per limit as its dual; the prices are found by cutting planes (Kelley
-    1960, "The cutting-plane method for solving convex programs", SIAM Journal 8), then raised until all
-    limits hold.
-    Each row takes the arm with the highest gain less the price of what it uses, if that is above zero: a rule
-    that knows nothing of a row but its gains and uses, so rows held out at random are chosen for by the same.
-    At most about one row per limit falls short of the programme's optimum.
+    1. The linear programme, in which rows may be shared out between arms, is solved by its prices: at these
+       nearly every row takes the arm with the highest gain less the price of what it uses.
+    2. The few for whom arms are worth the same are shared out evenly, as the programme does.
+    3. All take their turn, first who would lose most without their arm, and get it while there is enough.
+    4. What is left goes to those who lose least by it at the prices, if it gains.
+
+    Whether a row itself is free bears on what is chosen for it by its small part in the prices alone: so
+    rows that are held out at random would have got what others like them do.
 
     Parameters
     ----------
     gain
-        (n, k); not finite where an arm is closed. Rows with equal gains cannot be told apart by a price: make
-        them differ a little before (`draws.untied`), else all that are at the limit's edge get nothing.
+        (n, k); not finite where an arm is closed. Where gains are equal the order of rows decides: part them
+        before (`draws.untied`).
     limits
         What there is not enough of.
     free
-        (n,) rows that use nothing, and are chosen for all the same: those held out, or those already decided.
+        (n,) rows that use nothing, and are chosen for all the same: those held out, or those decided before.
     """
     counted = np.ones(len(gain), dtype=bool) if free is None else ~free
-    relaxed = Relaxation(gain[counted], [limit.of(counted) for limit in limits])
-    prices, bound = shadow_prices(relaxed)
-    prices, choice = _within(relaxed, prices)
-    chosen = Relaxation(gain, limits).choose(prices).chosen
-    return Allocation(chosen, prices, max(bound, choice.gain), choice.gain)
+    relaxed = Relaxation.of(gain, limits, counted)
+    solved = shadow_prices(relaxed)
+    chosen = np.full(relaxed.rows, NOTHING, dtype=np.int64)
+    left = _serve_wanted(relaxed, solved, chosen)
+    _serve_late(relaxed, solved.prices, chosen, left)
+    achieved, _ = relaxed.account(chosen)
+    return Allocation(chosen, solved.prices, max(solved.bound, achieved), achieved)
 
 
-def shadow_prices(relaxed: Relaxation) -> tuple[NDArray[np.float64], float]:
-    """Minimise the bound over the prices; return them and the bound.
+def _serve_wanted(
+    relaxed: Relaxation, solved: ShadowPrices, chosen: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Serve what the programme wants, and return what is left of each limit."""
+    wanted = _wanted(relaxed, solved)
+    rows = np.flatnonzero(wanted != NOTHING)
+    _, keen = _wishes(relaxed, solved.prices, relaxed.most, rows)
+    rows = rows[np.argsort(-keen, kind="stable")]
+    return _serve(relaxed, chosen, relaxed.most, rows, wanted[rows])
 
-    Every choice is a plane below the bound: ``gain + prices . (most - used)``. The lowest point of all planes
-    known is a small linear programme (HiGHS); the next choice is made between it and the best prices so far,
-    which spares most detours of the plain method (Wentges 1997, "Weighted Dantzig-Wolfe decomposition").
+
+def _serve_late(
+    relaxed: Relaxation,
+    prices: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    left: NDArray[np.float64],
+) -> None:
+    """Serve others while anybody's wish fits into what is left."""
+    rows = np.flatnonzero(chosen == NOTHING)
+    while len(rows):
+        arms, keen = _wishes(relaxed, prices, left, rows)
+        order = np.argsort(-keen, kind="stable")[: min(LATE, np.count_nonzero(arms != NOTHING))]
+        rows = rows[order]
+        left = _serve(relaxed, chosen, left, rows, arms[order])
+        rows = rows[chosen[rows] == NOTHING]
+
+
+def _serve(
+    relaxed: Relaxation,
+    chosen: NDArray[np.int64],
+    left: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    arms: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Give rows their arms, in their order, while there is enough for all before them; return what is left.
+
+    Free rows stand in line as all others do, and only then leave what they would have used.
     """
-    at = best_prices = np.zeros(len(relaxed.most))
-    choice = relaxed.choose(at)
-    bound = scale = relaxed.bound(choice, at)
-    if not (choice.used > relaxed.most).any():
-        return at, bound
-    planes = [choice]
-    for _ in range(STEPS):
-        lowest, below = _lowest(relaxed, planes, scale)
-        if bound - below <= EXACT * bound:
-            break
-        at = CAUTION * best_prices + (1.0 - CAUTION) * lowest
-        choice = relaxed.choose(at)
-        planes.append(choice)
-        if (here := relaxed.bound(choice, at)) < bound:
-            bound, best_prices = here, at
-    return best_prices, bound
+    uses = relaxed.uses(rows, arms)
+    served = np.all((uses == 0.0) | (np.cumsum(uses, axis=1) <= left[:, None]), axis=0)
+    chosen[rows[served]] = arms[served]
+    used: NDArray[np.float64] = uses[:, served & relaxed.counted[rows]].sum(axis=1)
+    return left - used
 
 
-def _lowest(relaxed: Relaxation, planes: Sequence[Choice], scale: float) -> tuple[NDArray[np.float64], float]:
-    """Return the prices at which the highest plane is lowest, and its height there."""
-    unit = relaxed.highest
-    slopes = np.array([plane.used for plane in planes]) * unit / scale
-    found = linprog(
-        np.append(relaxed.most * unit / scale, 1.0),
-        A_ub=-np.column_stack([slopes, np.ones(len(planes))]),
-        b_ub=-np.array([plane.gain for plane in planes]) / scale,
-        bounds=[(0.0, 1.0)] * len(unit) + [(0.0, None)],
-        method="highs",
-    )
-    solution = np.asarray(found.x)
-    return solution[:-1] * unit, float(found["fun"]) * scale
+def _wishes(
+    relaxed: Relaxation, prices: NDArray[np.float64], left: NDArray[np.float64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each row's best arm that gains and fits, and how keen it is on that.
 
-
-def _within(relaxed: Relaxation, prices: NDArray[np.float64]) -> tuple[NDArray[np.float64], Choice]:
-    """Raise prices by as little as it takes until all limits hold."""
-    choice, step = relaxed.choose(prices), 0
-    while (choice.used > _edge(relaxed.most)).any():
-        limit = int(np.argmax((choice.used - relaxed.most) / np.maximum(relaxed.most, 1e-300)))
-        rise = _rise(relaxed, prices, choice.chosen, limit) * 2.0 ** max(0, step - PATIENCE)
-        prices = prices.copy()
-        prices[limit] = max(prices[limit] + rise, float(np.nextafter(prices[limit], np.inf)))
-        choice, step = relaxed.choose(prices), step + 1
-    return prices, choice
-
-
-def _edge(most: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Allow for the rounding of sums."""
-    return most * (1.0 + 1e-12)
-
-
-def _rise(relaxed: Relaxation, prices: NDArray[np.float64], chosen: NDArray[np.int64], limit: int) -> float:
-    """Return by how much a price must rise for its limit to hold, as if each row gave way once."""
-    at, less = [], []
+    That is what it would lose by its second best or by nothing; below zero where nothing is better.
+    """
+    best, second = np.full(len(rows), -np.inf), np.full(len(rows), -np.inf)
+    arms = np.full(len(rows), NOTHING, dtype=np.int64)
     for arm in range(relaxed.arms):
-        rows = np.flatnonzero(chosen == arm)
-        use = relaxed.of(limit, arm, rows)
-        rows, use = rows[use > 0.0], use[use > 0.0]
-        worth = relaxed.worth(arm, prices, rows)
-        first, drop = worth / use, use.copy()
-        for other in range(relaxed.arms):
-            spared = use - relaxed.of(limit, other, rows)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                turn = (worth - relaxed.worth(other, prices, rows)) / spared
-            sooner = (spared > 0.0) & (turn < first)
-            first[sooner], drop[sooner] = turn[sooner], spared[sooner]
-        at.append(first)
-        less.append(drop)
-    turns, drops = np.concatenate(at), np.concatenate(less)
-    order = np.argsort(turns)
-    turns, freed = turns[order], np.cumsum(drops[order])
-    used = float(freed[-1])
-    last = min(int(np.searchsorted(freed, used - relaxed.most[limit])), len(turns) - 1)
-    return _between(turns, last)
+        worth = np.where(relaxed.fits(arm, left, rows), relaxed.worth(arm, prices, rows), -np.inf)
+        better = worth > best
+        second = np.where(better, best, np.maximum(second, worth))
+        best = np.where(better, worth, best)
+        arms[better] = arm
+    return arms, np.where(best > 0.0, best - np.maximum(second, 0.0), best)
 
 
-def _between(turns: NDArray[np.float64], last: int) -> float:
-    """Return a point after this turn and before the next that differs."""
-    later = int(np.searchsorted(turns, turns[last], side="right"))
-    if later == len(turns):
-        return float(turns[last]) * (1.0 + 1e-9)
-    return float(turns[last] + turns[later]) / 2.0
+def _wanted(relaxed: Relaxation, solved: ShadowPrices) -> NDArray[np.int64]:
+    """Draw each row's arm from the mixture: alike rows one after another, by evenly spread numbers."""
+    reached = np.cumsum([weight for weight, _ in solved.mixture])
+    choices = [relaxed.choose(at)[0] for _, at in solved.mixture]
+    if not len(reached) or reached[-1] < 1.0 - ROUNDING:
+        choices.append(np.full(relaxed.rows, NOTHING, dtype=np.int8))
+    table = np.array(choices)
+    wanted: NDArray[np.int64] = table[0].astype(np.int64)
+    split = np.flatnonzero((table != table[0]).any(axis=0))
+    split = split[np.lexsort(table[:, split])]
+    drawn = (np.arange(len(split)) + 0.5) * GOLDEN % 1.0
+    which = np.searchsorted(reached, drawn, side="right").clip(max=len(table) - 1)
+    wanted[split] = table[which, split]
+    return wanted

@@ -1,6 +1,6 @@
 """Arms with their limits relaxed: what each customer takes when limited things have prices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -30,72 +30,70 @@ class Limit:
     use: NDArray[np.generic]
     most: float
 
-    def of(self, rows: NDArray[np.bool_]) -> Self:
-        """Return the limit for some of the rows."""
-        use = self.use[rows] if self.use.shape[:-1] == rows.shape else self.use
-        return type(self)(self.name, use, self.most)
-
 
 @dataclass(frozen=True)
-class Choice:
-    """What rows take at some prices.
-
-    Parameters
-    ----------
-    chosen
-        (n,) arm, `NOTHING` where none is worth its price.
-    gain
-        Altogether, prices not taken off.
-    used
-        (m,) of each limit.
-    """
-
-    chosen: NDArray[np.int64]
-    gain: float
-    used: NDArray[np.float64]
-
-
 class Relaxation:
     """The Lagrangian relaxation of an allocation.
 
     With a price per unit of each limit, every row is a problem of its own: it takes the arm with the
-    highest gain less the price of what it uses, or nothing where that is not above zero. The bound, the sum
-    of these and ``prices . most``, is convex in the prices and nowhere below the best allocation (Fisher
+    highest gain less the price of what it uses, or nothing where that is not above zero. The sum of these
+    and ``prices . most`` is convex in the prices and nowhere below the gain of the best allocation (Fisher
     1981, "The Lagrangian relaxation method for solving integer programming problems", Management Science 27).
 
     Parameters
     ----------
     gain
-        (n, k); not finite where an arm is closed.
-    limits
-        m of them.
+        (k, n), minus infinity where an arm is closed.
+    use
+        By limit and arm: by row, or one number where all rows use alike.
+    most
+        (m,) finite.
+    counted
+        (n,) rows that gain and use; the others are chosen for at the same prices.
     """
 
-    def __init__(self, gain: NDArray[np.float64], limits: Sequence[Limit]) -> None:
-        self.rows, self.arms = gain.shape
-        self.gain = np.where(np.isfinite(gain.T), gain.T, -np.inf)
-        self.use = [
-            [_plain(np.broadcast_to(limit.use, gain.shape)[:, arm]) for arm in range(self.arms)]
-            for limit in limits
-        ]
-        whole = [sum(self._total(use) for use in uses) for uses in self.use]
-        self.most = np.array(
-            [min(max(limit.most, 0.0), most) for limit, most in zip(limits, whole, strict=True)]
-        )
-        self.highest = np.array([self._highest(uses) for uses in self.use])
+    gain: NDArray[np.float64]
+    use: list[list[float | NDArray[np.float64]]]
+    most: NDArray[np.float64]
+    counted: NDArray[np.bool_]
 
-    def choose(self, prices: NDArray[np.float64]) -> Choice:
-        """Return what each row takes at these prices."""
-        chosen = np.empty(self.rows, dtype=np.int64)
-        for block in self._blocks():
-            best, taken = np.zeros(block.stop - block.start), chosen[block]
-            taken[:] = NOTHING
+    @classmethod
+    def of(cls, gain: NDArray[np.float64], limits: Sequence[Limit], counted: NDArray[np.bool_]) -> Self:
+        """Lay out by arm what came by row: gains of shape (n, k), not finite where closed."""
+        columns = [np.broadcast_to(limit.use, gain.shape).T for limit in limits]
+        use = [[_plain(column) for column in by_arm] for by_arm in columns]
+        whole = [sum(float(np.mean(use)) * len(gain) for use in uses) if len(gain) else 0.0 for uses in use]
+        most = np.clip([limit.most for limit in limits], 0.0, whole)
+        return cls(np.where(np.isfinite(gain.T), gain.T, -np.inf), use, most, counted)
+
+    @property
+    def arms(self) -> int:
+        """How many there are."""
+        return len(self.gain)
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.counted)
+
+    def thinned(self, step: int) -> Self:
+        """Return the same for every n-th row, with as much less of everything."""
+        use = [[x if isinstance(x, float) else x[::step] for x in uses] for uses in self.use]
+        return type(self)(self.gain[:, ::step], use, self.most / step, self.counted[::step])
+
+    def choose(self, prices: NDArray[np.float64]) -> tuple[NDArray[np.int8], float, NDArray[np.float64]]:
+        """Return what each row takes at these prices, the gain of that, and what it uses of each limit."""
+        chosen = np.full(self.rows, NOTHING, dtype=np.int8)
+        for start in range(0, self.rows, BLOCK):
+            block = slice(start, start + BLOCK)
+            taken = chosen[block]
+            best = np.zeros(len(taken))
             for arm in range(self.arms):
                 worth = self.worth(arm, prices, block)
                 better = worth > best
                 np.copyto(best, worth, where=better)
                 taken[better] = arm
-        return Choice(chosen, *self.account(chosen))
+        return chosen, *self.account(chosen)
 
     def worth(
         self, arm: int, prices: NDArray[np.float64], rows: slice | NDArray[np.int64]
@@ -110,39 +108,45 @@ class Relaxation:
                 worth = worth - prices[limit] * use[rows]
         return worth
 
-    def account(self, chosen: NDArray[np.int64]) -> tuple[float, NDArray[np.float64]]:
-        """Sum the gain of what is chosen, and what it uses of each limit."""
+    def account(self, chosen: NDArray[np.signedinteger]) -> tuple[float, NDArray[np.float64]]:
+        """Sum what the rows that count gain by what is chosen, and what they use of each limit."""
         gain, used = 0.0, np.zeros(len(self.use))
         for arm in range(self.arms):
-            rows = np.flatnonzero(chosen == arm)
+            rows = np.flatnonzero((chosen == arm) & self.counted)
             gain += float(self.gain[arm, rows].sum())
-            used += [float(self.of(limit, arm, rows).sum()) for limit in range(len(self.use))]
+            for limit, uses in enumerate(self.use):
+                use = uses[arm]
+                used[limit] += use * len(rows) if isinstance(use, float) else use[rows].sum()
         return gain, used
 
-    def of(self, limit: int, arm: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what an arm uses of a limit, by row."""
-        use = self.use[limit][arm]
-        return np.full(len(rows), use) if isinstance(use, float) else use[rows]
+    def uses(self, rows: NDArray[np.int64], arms: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what these rows use of each limit by these arms: (m, rows)."""
+        used = np.zeros((len(self.use), len(rows)))
+        for arm in range(self.arms):
+            places = np.flatnonzero(arms == arm)
+            for limit, uses in enumerate(self.use):
+                use = uses[arm]
+                used[limit, places] = use if isinstance(use, float) else use[rows[places]]
+        return used
 
-    def bound(self, choice: Choice, prices: NDArray[np.float64]) -> float:
-        """Return what no allocation can exceed, from the choice at these prices."""
-        return choice.gain + float(prices @ (self.most - choice.used))
+    def fits(self, arm: int, left: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell for which rows an arm gains, and there is enough left for it."""
+        fits = np.asarray(self.gain[arm, rows] > 0.0)
+        for uses, rest in zip(self.use, left, strict=True):
+            use = uses[arm]
+            fits &= use <= rest if isinstance(use, float) else use[rows] <= rest
+        return fits
 
-    def _blocks(self) -> Iterator[slice]:
-        for start in range(0, self.rows, BLOCK):
-            yield slice(start, min(start + BLOCK, self.rows))
-
-    def _total(self, use: float | NDArray[np.float64]) -> float:
-        return use * self.rows if isinstance(use, float) else float(use.sum())
-
-    def _highest(self, uses: Sequence[float | NDArray[np.float64]]) -> float:
-        """Return the price at which nobody takes anything of a limit."""
-        highest = 0.0
-        for gain, use in zip(self.gain, uses, strict=True):
-            taken = (gain > 0.0) & (np.asarray(use) > 0.0)
-            if taken.any():
-                highest = max(highest, float((gain[taken] / np.broadcast_to(use, gain.shape)[taken]).max()))
-        return highest
+    @property
+    def highest(self) -> NDArray[np.float64]:
+        """A price of each limit at which nobody takes anything of it."""
+        gains = [float(gain.max(initial=0.0)) for gain in self.gain]
+        return np.array(
+            [
+                max((gain / _least(use) for gain, use in zip(gains, uses, strict=True)), default=0.0)
+                for uses in self.use
+            ]
+        )
 
 
 def _plain(use: NDArray[np.generic]) -> float | NDArray[np.float64]:
@@ -150,3 +154,8 @@ def _plain(use: NDArray[np.generic]) -> float | NDArray[np.float64]:
     if len(use) == 0 or (use == use[0]).all():
         return float(use[0]) if len(use) else 0.0
     return np.ascontiguousarray(use, dtype=np.float64)
+
+
+def _least(use: float | NDArray[np.float64]) -> float:
+    """Return the least that anybody uses, infinite where nobody does."""
+    return float(np.min(use, where=np.asarray(use) > 0.0, initial=np.inf))

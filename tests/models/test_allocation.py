@@ -5,7 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, linprog, milp
 
-from models.allocation import Allocation, Limit, allocate
+from models.allocation import Allocation, allocate
+from models.draws import untied
+from models.relaxation import Limit
 
 Numbers = NDArray[np.float64]
 
@@ -99,13 +101,49 @@ def test_nobody_is_planned_for_where_there_is_nobody() -> None:
     assert allocation.chosen.tolist() == []
 
 
-def test_those_held_out_use_nothing_and_are_chosen_for_by_the_same_prices() -> None:
+def test_those_held_out_use_nothing_and_others_get_what_they_leave() -> None:
+    gain = np.array([[5.0], [4.0], [3.0], [2.0]])
+    free = np.array([True, False, False, False])
+    allocation = allocate(gain, [Limit("calls", np.ones(1), 2)], free=free)
+    assert allocation.chosen.tolist() == [0, 0, 0, -1]
+    assert allocation.achieved == allocation.bound == 7.0
+
+
+def test_being_held_out_hardly_bears_on_what_is_chosen() -> None:
     gain, limits = shop(3, customers=400)
     free = np.random.default_rng(0).random(400) < 0.3
-    allocation = allocate(gain, limits, free=free)
-    alone = allocate(gain[~free], [limit.of(~free) for limit in limits])
-    assert allocation.chosen[~free].tolist() == alone.chosen.tolist()
-    twins = allocate(np.vstack([gain[~free], gain[~free]]), [
-        Limit(x.name, np.vstack([np.broadcast_to(x.use, gain.shape)[~free]] * 2), x.most) for x in limits
-    ], free=np.repeat([False, True], (~free).sum()))  # fmt: skip
-    assert twins.chosen[: len(twins.chosen) // 2].tolist() == twins.chosen[len(twins.chosen) // 2 :].tolist()
+    chosen = allocate(gain, limits, free=free).chosen
+    others = 0
+    for row in range(0, 400, 40):
+        turned = free.copy()
+        turned[row] ^= True
+        others += allocate(gain, limits, free=turned).chosen[row] != chosen[row]
+    assert others <= 1
+
+
+def test_of_customers_who_gain_alike_as_many_are_served_as_there_are_places() -> None:
+    customers = [str(number) for number in range(5_000)]
+    gain = untied(np.tile([5.0, 4.0, 0.2], (5_000, 1)), customers, "plan")
+    limits = [
+        Limit("budget", np.array([3.0, 2.0, 0.5]), 4_000.0),
+        Limit("calls", np.array([1, 0, 0]), 500),
+        Limit("letters", np.array([0, 1, 0]), 700),
+    ]
+    allocation = allocate(gain, limits)
+    counts = np.bincount(allocation.chosen + 1)
+    assert counts[1:].tolist() == pytest.approx([500, 700, 2_200], abs=5)
+    assert allocation.gap < 1e-3
+
+
+def test_the_currency_does_not_matter() -> None:
+    gain, limits = shop(5, customers=300)
+    cents = [Limit("budget", limits[0].use * 100.0, limits[0].most * 100.0), *limits[1:]]
+    assert allocate(gain * 100.0, cents).chosen.tolist() == allocate(gain, limits).chosen.tolist()
+
+
+def test_many_customers_come_as_near_to_the_bound() -> None:
+    gain, limits = shop(1, customers=100_000)
+    allocation = allocate(gain, limits)
+    assert allocation.gap < 1e-4
+    for limit in limits:
+        assert used(allocation, limit, gain.shape) <= limit.most + 1e-6
