@@ -72,7 +72,7 @@ class TreatmentSettings(Section):
     needs_product
         Whether it offers a product.
     text
-        What the people who carry it out do.
+        What the people who carry it out do; ``{column}`` is filled in for each customer.
     """
 
     name: OwnName

@@ -35,9 +35,12 @@ def occasion_kinds(connection: duckdb.DuckDBPyConnection, columns: Collection[st
     columns
         Of subjects.
     """
-    kinds = {"birthday_in_days": Kind.NUMBER} if BIRTHDAY in attribute_kinds(connection) else {}
+    kinds: dict[str, Kind] = {}
+    if BIRTHDAY in attribute_kinds(connection):
+        kinds |= {"birthday_in_days": Kind.NUMBER, "birthday_on": Kind.TEXT}
     if TENURE in columns or _knows_joining(connection):
-        kinds |= {"anniversary_in_days": Kind.NUMBER, "anniversary_years": Kind.NUMBER}
+        kinds |= {"anniversary_in_days": Kind.NUMBER, "anniversary_on": Kind.TEXT}
+        kinds |= {"anniversary_years": Kind.NUMBER}
     if SPEND in columns:
         kinds |= {"next_tier": Kind.TEXT, "next_tier_spend": Kind.NUMBER}
     return kinds
@@ -53,11 +56,11 @@ def add_occasions(
 ) -> None:
     """Add the occasions to the table ``subjects``, those that the company's records tell of.
 
-    - ``birthday_in_days``: until the next birthday, 0 on it, from the attribute ``birthday`` of
-      ``customers``: a date as 1990-03-04, 19900304 or 03-04; null for anything else. Who was born on
-      29 February has it on the 28th in other years.
-    - ``anniversary_in_days``, ``anniversary_years``: until the next full year since ``joined_at``, or without
-      it since the first order, and how many years those are.
+    - ``birthday_in_days``, ``birthday_on``: until the next birthday, 0 on it, and its date as text, from the
+      attribute ``birthday`` of ``customers``: a date as 1990-03-04, 19900304 or 03-04; null for anything
+      else. Who was born on 29 February has it on the 28th in other years.
+    - ``anniversary_in_days``, ``anniversary_on``, ``anniversary_years``: likewise the next full year since
+      ``joined_at``, or without it since the first order, and how many years those are.
     - ``next_tier``, ``next_tier_spend``: the nearest better tier that asks for value and whose bar the
       customer's spend of 365 days does not reach, and how much is missing in the project's currency. The bar
       is what the tier's condition asks of ``spend_365d`` where that is enough to be in it, else what three in
@@ -111,7 +114,7 @@ def _dates_sql(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff, time_zone:
 
 def _birthday(connection: duckdb.DuckDBPyConnection, today: date) -> Iterator[str]:
     if BIRTHDAY in attribute_kinds(connection):
-        yield f"CAST({_next('_born', today)} - DATE '{today}' AS DOUBLE) AS birthday_in_days"
+        yield from _return("birthday", _next("_born", today), today)
 
 
 def _anniversary(
@@ -120,8 +123,13 @@ def _anniversary(
     if "anniversary_years" in occasion_kinds(connection, columns):
         first_order = f"DATE '{today}' - CAST({TENURE} AS INTEGER)"
         start = f"coalesce(_joined, {first_order})" if TENURE in columns else "_joined"
-        yield f"CAST({_next(start, today)} - DATE '{today}' AS DOUBLE) AS anniversary_in_days"
+        yield from _return("anniversary", _next(start, today), today)
         yield f"CAST(year({_next(start, today)}) - year({start}) AS DOUBLE) AS anniversary_years"
+
+
+def _return(name: str, day: str, today: date) -> Iterator[str]:
+    yield f"CAST({day} - DATE '{today}' AS DOUBLE) AS {name}_in_days"
+    yield f"CAST({day} AS VARCHAR) AS {name}_on"
 
 
 def _next(day: str, today: date) -> str:

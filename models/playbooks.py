@@ -1,6 +1,7 @@
 """Playbooks: what can be done for a customer, for whom, at what cost, and what it is assumed to bring."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
+from features.configuration import nearest
 from features.contract import Kind
 from features.errors import InputError
 from features.tier_settings import HIGH, LOW, ORDINARY, POTENTIAL
@@ -23,6 +25,9 @@ SHIPPED: dict[str, Any] = tomllib.loads(files("models").joinpath("playbooks.toml
 """The playbooks of a company that names none, and the cadence that goes with them."""
 SELLING = ("retain", "win_back", "grow")
 """The purposes that an open complaint blocks."""
+DUE = ("due_from", "due_to")
+"""What a text may name beside columns: the first and the last day of the plan."""
+PLACE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 DEFAULT_TIERS = tuple(level.name for level in (HIGH, POTENTIAL, ORDINARY, LOW))
 
 
@@ -65,7 +70,13 @@ class Playbook:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of subjects that it reads, each once."""
-        return tuple(dict.fromkeys((*self.when.columns, *self.effect.columns)))
+        told = (name for name in self.places if name not in DUE)
+        return tuple(dict.fromkeys((*self.when.columns, *self.effect.columns, *told)))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What its text leaves to be filled in for each customer, ``{name}``, each once."""
+        return tuple(dict.fromkeys(PLACE.findall(self.text)))
 
 
 def playbooks(
@@ -132,6 +143,9 @@ def _read(
     settings: TreatmentSettings, columns: Mapping[str, Kind], tiers: Sequence[str], *, is_shipped: bool
 ) -> Playbook:
     place = f"treatments.{settings.name}"
+    for name in PLACE.findall(settings.text):
+        if name not in (known := {*columns, *DUE}):
+            raise InputError(f"{place}.text: there is no column {name!r} to put in; {nearest(name, known)}")
     texts = {**CLASSES, "value_tier": tuple(tiers)}
     read: dict[str, Any] = {
         "when": Condition.read(settings.when, columns=columns, where=f"{place}.when", texts=texts),
@@ -152,4 +166,6 @@ def _missing(settings: TreatmentSettings, columns: Iterable[str]) -> tuple[str, 
     texts = (settings.when, settings.effect)
     trees = (sqlglot.parse_one(text, into=exp.Condition, dialect="duckdb") for text in texts)
     named = dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column))
-    return tuple(name for name in named if name not in columns)
+    told = dict.fromkeys(name for name in PLACE.findall(settings.text) if name not in DUE)
+    missing = (tuple(name for name in names if name not in columns) for names in (named, told))
+    return next(filter(None, missing), ())

@@ -19,7 +19,7 @@ from serving.store import Store
 COLUMNS = (
     *("plan_id", "run_id", "as_of", "customer_id", "treatment", "channel", "due_from", "due_to"),
     *("expected_cost", "expected_gain", "gain_low", "gain_high", "is_holdout", "propensity", "reason"),
-    *("product_id", "is_explored"),
+    *("product_id", "is_explored", "text"),
 )
 """The output table, one row per customer."""
 HAND_OUT = ("customer_id", "treatment", "product_id", "due_from", "due_to", "text")
@@ -28,7 +28,7 @@ FOLDER = "plans"
 
 def write_plan(store: Store, plan: Plan, file: Path) -> None:
     """Write a published plan as Parquet, one row per customer; the file appears whole or not at all."""
-    rows = store.plans.rows(plan.plan_id)
+    rows = _with_texts(store.plans.rows(plan.plan_id), plan)
     common = {
         "plan_id": pa.scalar(plan.plan_id),
         "run_id": pa.scalar(plan.run_id),
@@ -69,15 +69,21 @@ def _hand_out(rows: pa.Table, plan: Plan, channel: str) -> pa.Table:
     if channel == PERSON:
         return rows.select(["customer_id", "reason"])
     treatments = plan.facts["treatments"]
-    names = rows["treatment"].to_pylist()
-    text = pa.array([treatments[name]["text"] for name in names], pa.string())
-    order = pa.array([treatments[name]["priority"] for name in names], pa.int64())
-    rows = rows.append_column("text", text).append_column("order", order)
+    order = pa.array([treatments[name]["priority"] for name in rows["treatment"].to_pylist()], pa.int64())
+    rows = _with_texts(rows, plan).append_column("order", order)
     rows = rows.sort_by(
         [("order", "ascending"), ("expected_gain", "descending"), ("customer_id", "ascending")]
     )
     has_products = rows["product_id"].null_count < rows.num_rows
     return rows.select([name for name in HAND_OUT if name != "product_id" or has_products])
+
+
+def _with_texts(rows: pa.Table, plan: Plan) -> pa.Table:
+    """Put the text of the treatment where a customer has no text of their own."""
+    usual = {name: each["text"] for name, each in plan.facts["treatments"].items()}
+    texts = pa.array([usual.get(name) for name in rows["treatment"].to_pylist()], pa.string())
+    place = rows.column_names.index("text")
+    return rows.set_column(place, "text", pc.coalesce(rows["text"], texts))
 
 
 def shown(store: Store, plan: Plan) -> list[Table]:

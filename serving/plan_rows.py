@@ -18,6 +18,7 @@ from models.effects import Effect
 from models.gains import INTERVAL
 from models.likelihood import Vector
 from models.next_product import next_products
+from models.personal_texts import personal_texts
 from models.plan_reasons import CLOSES, PlanReasons
 from models.planning import Proposal
 from models.relaxation import NOTHING as NO_ARM
@@ -73,13 +74,11 @@ class PlanRows:
         gain = self._picked(expected.gain)
         half = INTERVAL * self._picked(expected.sd * expected.kept)
         reasons = PlanReasons(self.proposal, language=language)
-        first, last = self._due()
         columns: dict[str, Any] = {
             "customer_id": self._ids,
             "treatment": names[chosen],
             "channel": self._channels(closed),
-            "due_from": pa.array([first] * len(chosen), mask=~is_treated),
-            "due_to": pa.array([last] * len(chosen), mask=~is_treated),
+            **{name: pa.array([day] * len(chosen), mask=~is_treated) for name, day in self._due().items()},
             "expected_cost": self._picked(expected.cost),
             "expected_gain": gain,
             "gain_low": gain - half,
@@ -88,6 +87,7 @@ class PlanRows:
             "is_explored": decisions.is_explored,
             "propensity": decisions.propensity,
             "product_id": self._products(),
+            "text": self._texts(names[chosen]),
             "reason": reasons.told(closed),
         }
         arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in ROWS]
@@ -118,16 +118,23 @@ class PlanRows:
             channels[[customer in by_a_person for customer in self._ids]] = PERSON
         return np.asarray(channels)
 
-    def _due(self) -> tuple[date | None, date]:
-        """Return the first day of the plan that is not quiet, and its last day."""
+    def _due(self) -> dict[str, date | None]:
+        """Return the first day of the plan that is not quiet, null without one, and its last day."""
         first = self.settings.first_day(self.cutoff.day)
         last = EPOCH.date() + timedelta(days=self.cutoff.day + self.settings.due_days - 1)
-        return None if first is None else EPOCH.date() + timedelta(days=first), last
+        return {"due_from": None if first is None else EPOCH.date() + timedelta(days=first), "due_to": last}
 
     def _closed(self) -> dict[str, tuple[str, str]]:
         """Return why nothing is open, and which treatments would be, by customers without an arm."""
         found = self.connection.execute(_FIRST_RULE.format(closed=CLOSED), {"rules": list(CLOSES)}).fetchall()
         return {customer: (rule, treatments) for customer, rule, treatments in found}
+
+    def _texts(self, treatments: NDArray[np.object_]) -> list[str | None]:
+        """Return what is to be done, of customers whose treatment's text tells something of their own."""
+        assigned = pa.table({"customer_id": self._ids, "treatment": treatments})
+        due = {name: str(day) for name, day in self._due().items()}
+        texts = personal_texts(self.connection, self.proposal.playbooks, assigned, due)
+        return [texts.get(customer) for customer in self._ids]
 
     def _products(self) -> NDArray[np.object_]:
         """Return the next product of customers whose treatment offers one."""

@@ -18,6 +18,7 @@ KINDS = {
         ("expected_value", "spend_mean_order", "complaints_open", "next_tier_spend"), Kind.NUMBER
     ),
     **dict.fromkeys(("birthday_in_days", "anniversary_in_days", "anniversary_years"), Kind.NUMBER),
+    **dict.fromkeys(("birthday_on", "anniversary_on"), Kind.TEXT),
     "is_base_customer": Kind.FLAG,
 }
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "treatments.md").read_text("utf-8")
@@ -150,10 +151,10 @@ def test_the_defaults_know_the_company_by_its_own_tiers() -> None:
 
 
 def test_defaults_that_ask_for_what_is_not_recorded_are_left_out_and_told() -> None:
-    known = {name: kind for name, kind in KINDS.items() if name not in {"birthday_in_days", "need"}}
+    known = {name: kind for name, kind in KINDS.items() if name not in {"birthday_on", "need"}}
     names = {each.name for each in playbooks(None, columns=known)}
     lacking = {
-        "birthday_greeting": ("birthday_in_days",),
+        "birthday_greeting": ("birthday_on",),
         "price_notice": ("need",),
         "technical_follow_up": ("need",),
     }

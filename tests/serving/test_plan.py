@@ -124,6 +124,17 @@ def test_whoever_gets_an_offer_gets_a_product_with_it(two: Planned) -> None:
     assert two[1].loc[~offered, "product_id"].isna().all()
 
 
+def test_the_text_tells_each_customer_s_own_facts(desk: Desk, tmp_path: Path) -> None:
+    plan, rows = desk.plan(CALL.replace("Call, and listen.", "{orders_all} orders: call by {due_to}."), MAIL)
+    write_plan(desk.store, plan, tmp_path / "plan.parquet")
+    texts = pd.read_parquet(tmp_path / "plan.parquet").groupby("treatment")["text"]
+    last = desk.as_of.date() + timedelta(days=13)
+    assert texts.get_group("call").str.fullmatch(rf"\d+ orders: call by {last}\.").all()
+    assert len(set(texts.get_group("call"))) > 1
+    assert (texts.get_group("mail").nunique(), texts.get_group("nothing").count()) == (1, 0)
+    assert rows.loc[rows["treatment"] != "call", "text"].isna().all()
+
+
 def test_without_treatments_of_their_own_they_get_the_shipped_ones(desk: Desk) -> None:
     plan, rows = desk.plan()
     assert {"win_back", "nothing"} <= set(rows["treatment"])

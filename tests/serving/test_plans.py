@@ -44,6 +44,7 @@ def rows(treatment: str = "call") -> pa.Table:
         "is_explored": False,
         "propensity": 0.1,
         "product_id": "teapot",
+        "text": "Call about 3 orders.",
         "reason": "[]",
     }
     nothing = dict.fromkeys(called) | {"customer_id": "Bob", "treatment": "nothing", "reason": "[]"}

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("is_explored", sa.Boolean, nullable=False),
         sa.Column("propensity", sa.Double, nullable=False),
         sa.Column("product_id", sa.Text),
+        sa.Column("text", sa.Text),
         sa.Column("reason", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
