@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.relaxation import NOTHING, Limit, Relaxation
+from models.relaxation import NOTHING, ROUNDING, Limit, Relaxation
 from models.shadow_prices import ShadowPrices, shadow_prices
 
 GOLDEN = (5.0**0.5 - 1.0) / 2.0
 """Multiples of it, less their whole part, fall evenly into [0, 1), however few are taken."""
-ROUNDING = 1e-9
 LATE = 20_000
 """Rows at most that get what is left."""
 
@@ -25,7 +24,8 @@ class Allocation:
     chosen
         (n,) arm, -1 for nothing; of free rows what they would get.
     prices
-        (len(limits),) what one more unit of each limit would add to the gain; 0 where there is enough.
+        (len(limits),) what one more unit of each limit would add to the gain; 0 where there is enough. Where
+        there is too little for anybody, the most that a first unit could gain.
     bound
         The most that any allocation to the rows that count could gain.
     achieved
@@ -74,7 +74,8 @@ def allocate(
     left = _serve_wanted(relaxed, solved, chosen)
     _serve_late(relaxed, solved.prices, chosen, left)
     achieved, _ = relaxed.account(chosen)
-    return Allocation(chosen, solved.prices, max(solved.bound, achieved), achieved)
+    shut = np.array([limit.first_unit(gain) for limit in limits])
+    return Allocation(chosen, np.maximum(solved.prices, shut), max(solved.bound, achieved), achieved)
 
 
 def _serve_wanted(

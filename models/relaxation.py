@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOTHING = -1
+ROUNDING = 1e-9
 BLOCK = 1 << 14
 """Rows at a time: few enough to stay in the processor's cache."""
 
@@ -29,6 +30,16 @@ class Limit:
     name: str
     use: NDArray[np.generic]
     most: float
+
+    def first_unit(self, gain: NDArray[np.float64]) -> float:
+        """Return what a first unit could gain where there is too little for anybody, else 0."""
+        if self.most >= np.max(self.use, initial=0.0):
+            return 0.0
+        use = np.broadcast_to(self.use, gain.shape)
+        wanted = (use > 0.0) & (gain > 0.0)
+        if not wanted.any() or (use[wanted] <= self.most).any():
+            return 0.0
+        return float((gain[wanted] / use[wanted]).max())
 
 
 @dataclass(frozen=True)
@@ -59,12 +70,19 @@ class Relaxation:
 
     @classmethod
     def of(cls, gain: NDArray[np.float64], limits: Sequence[Limit], counted: NDArray[np.bool_]) -> Self:
-        """Lay out by arm what came by row: gains of shape (n, k), not finite where closed."""
+        """Lay out by arm what came by row: gains of shape (n, k), not finite where closed.
+
+        An arm that alone takes more than there is of a limit is closed, too.
+        """
         columns = [np.broadcast_to(limit.use, gain.shape).T for limit in limits]
-        use = [[_plain(column) for column in by_arm] for by_arm in columns]
+        use = [[_plain(column) for column in limited] for limited in columns]
         whole = [sum(float(np.mean(use)) * len(gain) for use in uses) if len(gain) else 0.0 for uses in use]
-        most = np.clip([limit.most for limit in limits], 0.0, whole)
-        return cls(np.where(np.isfinite(gain.T), gain.T, -np.inf), use, most, counted)
+        most = np.clip([limit.most for limit in limits], 0.0, np.multiply(whole, 1.0 + ROUNDING))
+        by_arm = np.where(np.isfinite(gain.T), gain.T, -np.inf)
+        for uses, there in zip(use, most, strict=True):
+            for arm, each in zip(by_arm, uses, strict=True):
+                arm[np.broadcast_to(each > there, arm.shape)] = -np.inf
+        return cls(by_arm, use, most, counted)
 
     @property
     def arms(self) -> int:

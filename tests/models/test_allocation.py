@@ -82,6 +82,14 @@ def test_where_there_is_nothing_to_spend_nobody_gets_anything(most: float) -> No
     assert allocation.achieved == 0.0
 
 
+def test_what_a_first_call_is_worth_is_told_where_there_are_none() -> None:
+    gain = np.array([[5.0, 1.0], [4.0, np.nan]])
+    allocation = allocate(gain, [Limit("calls", np.array([2.0, 0.0]), 0.0)])
+    assert allocation.chosen.tolist() == [1, -1]
+    assert allocation.prices.tolist() == [2.5]
+    assert allocation.bound == 1.0
+
+
 def test_what_costs_more_than_it_gains_is_left() -> None:
     allocation = allocate(np.array([[-5.0], [-4.0]]), [Limit("budget", np.ones(1), 10.0)])
     assert allocation.chosen.tolist() == [-1, -1]
