@@ -90,10 +90,9 @@ def _days(instants: Sequence[datetime], happened: Column, time_zone: str) -> Col
 
 def _complete_lines(columns: dict[str, Column]) -> None:
     told = (columns[name] for name in ("amount", "quantity", "unit_price", "is_return"))
-    lines = [_completed(*line) for line in zip(*told, strict=True)]
-    for place, name in enumerate(("amount", "quantity", "is_return")):
-        columns[name] = [line[place] for line in lines]
-    columns["line"] = list(range(len(lines)))
+    completed = zip(*map(_completed, *told), strict=True)
+    columns |= zip(("amount", "quantity", "is_return"), map(list, completed), strict=True)
+    columns["line"] = list(range(len(columns["amount"])))
 
 
 def _completed(
