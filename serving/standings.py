@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from serving.bulk import CHUNK_ROWS, append, read
 from serving.database import StoreError
-from serving.tables import RUNS, STANDINGS, arrow_schema
+from serving.tables import NEWEST_FIRST, RUNS, STANDINGS, arrow_schema
 
 _ENDS = sa.Table(
     "ends",
@@ -95,8 +95,8 @@ def _end(connection: sa.Connection, moves: pa.Table, as_of: datetime) -> None:
 
 
 def _check_preceding(connection: sa.Connection, as_of: datetime, preceding: str | None) -> None:
-    newest = (RUNS.c.as_of.desc(), RUNS.c.run_key.desc())
-    found = connection.scalar(sa.select(RUNS.c.run_id).where(RUNS.c.as_of < as_of).order_by(*newest).limit(1))
+    newest = sa.select(RUNS.c.run_id).where(RUNS.c.as_of < as_of).order_by(*NEWEST_FIRST).limit(1)
+    found = connection.scalar(newest)
     if found != preceding:
         raise StoreError(
             f"run '{found}' was published while this one was made, and the standing of customers follows "

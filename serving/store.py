@@ -17,7 +17,7 @@ from serving.bulk import append
 from serving.database import Database
 from serving.plans import Plans
 from serving.settings import store_of
-from serving.tables import COLUMNS, RUNS, SCHEMA, SCORES
+from serving.tables import COLUMNS, NEWEST_FIRST, RUNS, SCHEMA, SCORES
 
 CHUNK_ROWS = 20_000
 """Rows held in memory at once."""
@@ -55,9 +55,8 @@ class Run:
 
 
 _RUN = sa.select(*(RUNS.c[field.name] for field in fields(Run)))
-_NEWEST_FIRST = RUNS.c.as_of.desc(), RUNS.c.run_key.desc()
-_LATEST = _RUN.order_by(*_NEWEST_FIRST).limit(1)
-_LATEST_KEY = sa.select(RUNS.c.run_key).order_by(*_NEWEST_FIRST).limit(1).scalar_subquery()
+_LATEST = _RUN.order_by(*NEWEST_FIRST).limit(1)
+_LATEST_KEY = sa.select(RUNS.c.run_key).order_by(*NEWEST_FIRST).limit(1).scalar_subquery()
 _CUSTOMER = (
     sa.select(*((SCORES if name in SCHEMA.names else RUNS).c[name] for name in COLUMNS))
     .join_from(SCORES, RUNS, SCORES.c.run_key == RUNS.c.run_key)
@@ -236,7 +235,7 @@ class Store:
         """
         if keep < 1:
             raise ValueError(f"keep is {keep}; the latest run stays")
-        outdated = sa.select(RUNS.c.run_key).order_by(*_NEWEST_FIRST).offset(keep)
+        outdated = sa.select(RUNS.c.run_key).order_by(*NEWEST_FIRST).offset(keep)
         with self._database.writing() as connection:
             keys = list(connection.scalars(outdated))
             connection.execute(sa.delete(SCORES).where(SCORES.c.run_key.in_(keys)))

@@ -59,6 +59,8 @@ RUNS = sa.Table(
     sa.Column("published_at", Instant, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
 )
+NEWEST_FIRST = RUNS.c.as_of.desc(), RUNS.c.run_key.desc()
+"""The order of runs: by `as_of`, and of equal ones by when they were published."""
 SCORES = sa.Table(
     "scores",
     METADATA,
