@@ -1,7 +1,8 @@
 """Whom an e-mail moves, on Hillstrom's test (2008), beside what people use instead.
 
 Every learner stands on the same 20 random halves, with default settings, and is judged on the other half by
-inverse propensity; the outcome is a visit. Prints Markdown tables.
+inverse propensity; the outcome is a visit. Then tests whose truth is known: how often a difference is found,
+and how often the intervals cover the truth. Prints Markdown tables.
 """
 
 import time
@@ -23,6 +24,8 @@ ARMS = ("No E-Mail", "Mens E-Mail", "Womens E-Mail")
 TIE = 0.045
 """The cost of an e-mail, in visits, at which mailing the women's to all and to none come to the same."""
 COSTS = np.arange(2, 11) / 100
+TESTS, ROWS, CHANCE = 200, 2_000, 0.8
+"""Tests whose truth is known, the customers of each, and the chance of being treated."""
 TREES = {"num_leaves": 6, "learning_rate": 0.03, "n_estimators": 120, "min_child_samples": 100, "n_jobs": 1}
 Effects = Callable[[pd.DataFrame], np.ndarray]
 Learn = Callable[[pd.DataFrame, np.ndarray, np.ndarray], Effects]
@@ -36,6 +39,7 @@ def main() -> None:
         pair = arm != 1
         one_arm(features[pair], visit[pair], arm[pair] // 2)
         all_arms(features, visit, arm)
+        known_truth()
 
 
 def read(path: Path) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -137,6 +141,43 @@ def interval(over_splits: np.ndarray) -> str:
     half = student.ppf(0.975, SPLITS - 1) * over_splits.std(ddof=1) / np.sqrt(SPLITS)
     mean = over_splits.mean()
     return f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f})"
+
+
+def known_truth() -> None:
+    """Print of tests whose truth is known how often a difference was found and the truth covered."""
+    print(f"\n### Tests whose truth is known\n\n{TESTS} tests of {ROWS:,} customers, {CHANCE:.0%} treated.\n")
+    print("| outcome | effect | difference found | average covered | value of the policy covered |")
+    print("| --- | --- | ---: | ---: | ---: |")
+    for outcome in ("binary", "money"):
+        for effect, differs in (("the same for all", 0.0), ("twofold for one half, none for the other", 1.0)):
+            told = np.mean(
+                [drawn(seed, is_money=outcome == "money", differs=differs) for seed in range(TESTS)], 0
+            )
+            print(f"| {outcome} | {effect} | {' | '.join(f'{share:.1%}' for share in told)} |", flush=True)
+
+
+def drawn(seed: int, *, is_money: bool, differs: float) -> tuple[bool, bool, bool]:
+    """Draw a test; tell whether a difference was found, and whether two intervals cover the truth."""
+    rng = np.random.default_rng(seed)
+    features = pd.DataFrame(rng.normal(size=(2 * ROWS, 8)))
+    half = features[0].to_numpy() > 0
+    effect = 0.1 * (1.0 + differs * np.where(half, 1.0, -1.0))
+    arm = (rng.random(2 * ROWS) < CHANCE).astype(int)
+    came = rng.random(2 * ROWS) < 0.1 + 0.1 * (features[1].to_numpy() > 0) + effect * arm
+    size = rng.gamma(1.0, 20.0, 2 * ROWS) if is_money else np.ones(2 * ROWS)
+    outcome, unit = came * size, 20.0 if is_money else 1.0
+    taught, chances = np.arange(2 * ROWS) < ROWS, np.tile([1.0 - CHANCE, CHANCE], (2 * ROWS, 1))
+    learner = UpliftLearner().fit(features[taught], outcome[taught], arm[taught], chances[taught])
+    log = RandomisedLog(outcome[~taught], arm[~taught], chances[~taught], np.zeros(2))
+    chosen = half[~taught].astype(int)
+    gain = log.gain(chosen, over=np.zeros_like(chosen))
+    truth = unit * float((effect[~taught] * chosen).mean())
+    off = abs(learner.average_[0] - unit * effect[taught].mean())
+    return (
+        learner.differs_[0].is_worth_acting_on,
+        bool(off < 1.96 * learner.average_se_[0]),
+        gain.low <= truth <= gain.high,
+    )
 
 
 def tierwise(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> Effects:
