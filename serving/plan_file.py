@@ -110,5 +110,6 @@ def remarks(plan: Plan) -> list[str]:
     found: dict[str, Any] = plan.facts["treatments"]
     losing = [name for name, each in found.items() if each["is_losing"]]
     told = [f"{name} does not pay, as its outcomes show, and is planned no more" for name in losing]
+    told += [f"{name} is open to nobody" for name, each in found.items() if not each["open"]]
     lacking = plan.facts["left_out"].items()
     return told + [f"{name} is left out: it needs {', '.join(needs)}" for name, needs in lacking]

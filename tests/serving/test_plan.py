@@ -157,8 +157,9 @@ def test_a_plan_of_nothing_says_why(desk: Desk, settings: str, told: str) -> Non
 
 
 def test_a_treatment_nobody_is_meant_for_is_no_error(desk: Desk) -> None:
-    _, rows = desk.plan(CALL.replace("orders_all >= 2", "orders_all > 1e6"))
+    plan, rows = desk.plan(CALL.replace("orders_all >= 2", "orders_all > 1e6"))
     assert set(rows["reason"]) == {"no treatment is meant for this customer"}
+    assert remarks(plan) == ["call is open to nobody"]
 
 
 def test_costs_above_any_gain_plan_nothing(desk: Desk) -> None:
