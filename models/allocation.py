@@ -114,12 +114,14 @@ def _serve(
 ) -> NDArray[np.float64]:
     """Give rows their arms, in their order, while there is enough for all before them; return what is left.
 
-    Free rows stand in line as all others do, and only then leave what they would have used.
+    Free rows are served where there would be enough for them, and leave it.
     """
+    counted = relaxed.counted[rows]
     uses = relaxed.uses(rows, arms)
-    served = np.all((uses == 0.0) | (np.cumsum(uses, axis=1) <= left[:, None]), axis=0)
+    before = np.cumsum(uses * counted, axis=1) - uses * counted
+    served = np.all((uses == 0.0) | (before + uses <= left[:, None]), axis=0)
     chosen[rows[served]] = arms[served]
-    used: NDArray[np.float64] = uses[:, served & relaxed.counted[rows]].sum(axis=1)
+    used: NDArray[np.float64] = uses[:, served & counted].sum(axis=1)
     return left - used
 
 

@@ -73,7 +73,8 @@ def shadow_prices(relaxed: Relaxation) -> ShadowPrices:
     for solving convex programs", SIAM Journal 8), solved by HiGHS; its dual is the mixture (Dantzig, Wolfe
     1960, "Decomposition principle for linear programs", Operations Research 8). The next choice is made
     between it and the best prices so far, which spares most detours (Wentges 1997, "Weighted Dantzig-Wolfe
-    decomposition for linear mixed-integer programming", ITOR 4).
+    decomposition for linear mixed-integer programming", ITOR 4). What is worth nothing costs nothing in the
+    end: remainders of such steps are left out.
     """
     planes = [Plane.touching(relaxed, at) for at in _first_prices(relaxed)]
     highest = relaxed.highest
@@ -85,7 +86,9 @@ def shadow_prices(relaxed: Relaxation) -> ShadowPrices:
         lowest, below, weights = _lowest(relaxed.most, planes, highest, scale)
         if best.height - below <= EXACT * scale or len(planes) >= MOST_PLANES:
             mixture = [(float(w), plane.at) for w, plane in zip(weights, planes, strict=True) if w > 0.0]
-            return ShadowPrices(best.at, best.height, mixture)
+            plain = Plane.touching(relaxed, np.where(lowest > 0.0, best.at, 0.0))
+            prices = plain.at if plain.height <= best.height + EXACT * scale else best.at
+            return ShadowPrices(prices, min(best.height, plain.height), mixture)
         planes.append(Plane.touching(relaxed, CAUTION * best.at + (1.0 - CAUTION) * lowest))
 
 

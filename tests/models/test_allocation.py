@@ -82,6 +82,13 @@ def test_where_there_is_nothing_to_spend_nobody_gets_anything(most: float) -> No
     assert allocation.achieved == 0.0
 
 
+def test_only_what_there_is_too_little_of_has_a_price() -> None:
+    gain, limits = shop(7, customers=500)
+    roomy = [Limit("letters", np.ones((500, 1)), 450.0), Limit("stamps", np.full(3, 0.5), 240.0)]
+    prices = allocate(gain, [*limits, *roomy]).prices
+    assert (prices > 0.0).tolist() == [True, True, True, False, False]
+
+
 def test_what_a_first_call_is_worth_is_told_where_there_are_none() -> None:
     gain = np.array([[5.0, 1.0], [4.0, np.nan]])
     allocation = allocate(gain, [Limit("calls", np.array([2.0, 0.0]), 0.0)])
