@@ -27,10 +27,11 @@ def on_record(store: Store) -> dict[str, Any]:
     InputError
         No run is published.
     """
-    run = store.latest()
-    if run is None:
+    runs = store.runs()
+    if not runs:
         raise InputError("no run is published yet; a report needs one: tierwise score")
-    facts, runs = store.facts(run.run_id) or {}, _runs(store, run)
+    run = runs[-1]
+    facts = store.facts(run.run_id) or {}
     judged_as_of, judged = _judged(store, runs)
     return {
         "run_id": run.run_id,
@@ -52,14 +53,6 @@ def on_treatments(store: Store) -> dict[str, pa.Table]:
         "planned": store.plans.log(before=datetime.max.replace(tzinfo=UTC)),
         "standings": pa.concat_tables([store.periods(kind=kind) for kind in KINDS]),
     }
-
-
-def _runs(store: Store, latest: Run) -> list[Run]:
-    """Return the latest run and all before it, the oldest first; of runs at one time the last counts."""
-    runs = [latest]
-    while (before := store.latest(before=runs[-1].as_of)) is not None:
-        runs.append(before)
-    return runs[::-1]
 
 
 def _judged(store: Store, runs: list[Run]) -> tuple[datetime | None, "pd.Series[float] | None"]:

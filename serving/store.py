@@ -128,6 +128,12 @@ class Store:
         """Find the run that counts of those with one `as_of`, the last published; null without one."""
         return self._run(_LATEST.where(RUNS.c.as_of == as_of))
 
+    def runs(self) -> list[Run]:
+        """Find all runs that count, the oldest first: of those with one `as_of` the last published."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_RUN.order_by(RUNS.c.as_of, RUNS.c.run_key)).all()
+        return list({row.as_of: Run(**row._asdict()) for row in rows}.values())
+
     def facts(self, run_id: str) -> dict[str, Any] | None:
         """Read what was computed once for a whole run; null when it was never published."""
         with self._database.reading() as connection:

@@ -62,6 +62,7 @@ def store(url: str) -> Iterator[Store]:
 
 def test_an_empty_store_knows_nothing(store: Store) -> None:
     assert store.latest() is None
+    assert store.runs() == []
     assert store.published("first") is None
     assert store.facts("first") is None
     assert store.customer("Ada") is None
@@ -142,12 +143,14 @@ def test_the_latest_run_is_that_of_the_latest_cutoff_whenever_it_was_published(s
     assert risk_of_ada(store) == 0.25
     assert store.latest(before=NIGHT).run_id == "yesterday"
     assert store.latest(before=NIGHT - timedelta(days=1)) is None
+    assert [run.run_id for run in store.runs()] == ["yesterday", "today"]
 
 
 def test_of_two_runs_at_one_cutoff_the_last_published_counts(store: Store) -> None:
     publish(store, "z")
     publish(store, "a", churn_risk=0.75)
     assert store.latest().run_id == "a"
+    assert store.runs() == [store.latest()]
     assert risk_of_ada(store) == 0.75
 
 
