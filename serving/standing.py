@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.contract import DAY
 from features.instants import Cutoff
@@ -19,17 +20,9 @@ from serving.standings import MOVES
 from serving.store import Run, Store
 from serving.tables import SCHEMA
 
-COLUMNS = (
-    *("potential_score", "value_tier", "loyalty_tier", "lifecycle_stage", "is_base_customer", "need"),
-    *("main_category", "frequency_band", "monetary_band", "previous_value_tier", "tier_changed_at"),
-    "transition_reason",
-)
-"""The columns of the output table that standing fills, or blanks."""
 _COLUMNS = """
-SELECT CASE WHEN value_tier IS NOT DISTINCT FROM $without_potential THEN NULL ELSE {potential} END
-        AS potential_score,
-    value_tier, loyalty_tier, lifecycle_stage, is_base_customer = 1 AS is_base_customer, need, main_category,
-    frequency_band, monetary_band,
+SELECT value_tier, loyalty_tier, lifecycle_stage, is_base_customer = 1 AS is_base_customer, need,
+    main_category, frequency_band, monetary_band,
     CASE WHEN value_tier = previous_tier THEN tier_before ELSE previous_tier END AS previous_value_tier,
     CASE WHEN value_tier = previous_tier THEN started ELSE $as_of END AS tier_changed_at,
     CASE WHEN value_tier = previous_tier THEN reason_before ELSE why.reason END AS transition_reason
@@ -63,7 +56,7 @@ class Standing:
     Parameters
     ----------
     scores
-        One row per customer, by customer_id: the forecasts and `COLUMNS`.
+        One row per customer, by customer_id: the columns of the output table, but those common to the run.
     moves
         Who begins a period in the store, with the columns of `MOVES`.
     placement
@@ -108,7 +101,8 @@ class StandingJob:
         Parameters
         ----------
         scores
-            One row per customer, by customer_id, with the forecasts and their percentile.
+            One row per customer, by customer_id, with the columns of the output table, of which only the
+            forecasts and their percentile are told.
 
         Raises
         ------
@@ -160,16 +154,17 @@ class StandingJob:
         self.connection.unregister("reasons")
 
     def _with_standing(self, scores: pa.Table, placement: Placement) -> pa.Table:
-        known = {row[0] for row in self.connection.execute("DESCRIBE followed").fetchall()}
-        query = _COLUMNS.format(potential="potential_score" if "potential_score" in known else "NULL")
-        facts = {"without_potential": placement.without_potential, "as_of": self.cutoff.micros}
-        columns = self.connection.sql(query, params=facts).to_arrow_table()
-        for name in COLUMNS:
-            kept = [place for place, column in enumerate(scores.column_names) if column == name]
-            scores = scores.remove_column(kept[0]) if kept else scores
-            scores = scores.append_column(name, columns[name].cast(SCHEMA.field(name).type))
-        return scores
+        columns = self.connection.sql(_COLUMNS, params={"as_of": self.cutoff.micros}).to_arrow_table()
+        is_highest = pc.equal(columns["value_tier"], pa.scalar(placement.without_potential, pa.string()))
+        potential = pc.if_else(pc.fill_null(is_highest, fill_value=False), None, scores["potential_score"])
+        for name, column in zip(columns.column_names, columns.columns, strict=True):
+            scores = _with(scores, name, column)
+        return _with(scores, "potential_score", potential)
 
     def _moves(self, placement: Placement) -> pa.Table:
         reason = placement.stage_reason_sql()
         return self.connection.sql(_MOVES.format(stage_reason=reason)).to_arrow_table().cast(MOVES)
+
+
+def _with(scores: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    return scores.set_column(scores.column_names.index(name), name, column.cast(SCHEMA.field(name).type))
