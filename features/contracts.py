@@ -35,11 +35,12 @@ def periods(known: ir.Table) -> ir.Table:
     runs), ``renews_at``, ``fee``, ``plan``; ``fee_before`` and ``is_last`` in order of the starts; and
     ``opens``: 1 where the period begins a contract rather than continues one.
     """
+    end = (known.ended_at < known.as_of).ifelse(known.ended_at, None)
     of_plan = ibis.window(
         group_by=[SUBJECT, "started_at", "plan"],
         order_by=[
             ibis.desc("ingested_at"),
-            *(ibis.desc(known[name].fill_null(0)) for name in ("ended_at", "renews_at", "fee")),
+            *(ibis.desc(value.fill_null(-OPEN)) for value in (end, known.renews_at, known.fee)),
         ],
     )
     latest = known.mutate(place=ibis.row_number().over(of_plan)).filter(lambda t: t.place == 0)

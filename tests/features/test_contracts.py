@@ -152,6 +152,14 @@ def test_of_two_versions_of_a_period_the_one_known_last_counts(engine: Any) -> N
     assert contract_of(engine, [second, first], "2024-02-11T00:00")["contract_runs"] == 1
 
 
+def test_an_end_to_come_chooses_no_version_of_a_period(engine: Any) -> None:
+    without_fee = BASIC | {"started_at": "2024-01-01", "fee": None}
+    free = without_fee | {"fee": 0}
+    told = contract_of(engine, [without_fee, free])
+    assert told["fee"] == 0
+    assert contract_of(engine, [free, without_fee | {"ended_at": "2024-12-01"}]) == told
+
+
 def test_without_a_fee_only_what_is_about_fees_is_null(engine: Any) -> None:
     features = engine(PLAN, as_of=AS_OF, contracts=[{"started_at": "2024-01-01"}])
     assert features["contract_runs"] == 1
