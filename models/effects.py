@@ -16,7 +16,7 @@ FEWEST = 20
 """Customers treated, and held out, below which no interval can be trusted."""
 CONFIDENCE = 0.95
 ROWS_PER_COLUMN = 10
-"""Assignments in either arm for each column of the time before, else it is not adjusted for."""
+"""Assignments that either arm has for each column of the time before that is adjusted for."""
 EVERYBODY = "all"
 NOBODY_HELD = "nobody_held_out"
 TOO_FEW = "too_few"
@@ -116,17 +116,13 @@ def compare(
     outcome, is_treated, weight, customer
         Of each assignment, of shape (n,): ``weight`` is 1 / propensity of what was done, ``customer`` a code.
     before
-        What cannot depend on the assignment, of shape (n, c).
+        What cannot depend on the assignment, of shape (n, c), the most telling first: of small arms only as
+        many columns are adjusted for as there are ten assignments for each.
 
-    Returns
-    -------
-    NaN as error where a part has fewer than two customers.
     """
     raw = _fitted(outcome, is_treated, weight, customer, before[:, :0])
-    smaller = min(is_treated.sum(), (~is_treated).sum())
-    if smaller < ROWS_PER_COLUMN * before.shape[1] or not before.shape[1]:
-        return raw
-    done = _fitted(outcome, is_treated, weight, customer, before)
+    smaller = int(min(is_treated.sum(), (~is_treated).sum()))
+    done = _fitted(outcome, is_treated, weight, customer, before[:, : smaller // ROWS_PER_COLUMN])
     reduced = 1 - (done.error / raw.error) ** 2 if raw.error > 0 else 0.0
     return Difference(raw.treated, raw.held, done.increment, done.error, done.freedom, reduced)
 

@@ -1,5 +1,6 @@
 """What became of assignments: the outcome of each in the horizon after it, and in as long a time before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +20,9 @@ from features.survey import plan_features
 from training.contract_labels import contract_label_query, label_contracts
 from training.labels import label_query, label_spine
 
-BEFORE = ("value_before", "ordered_before")
-"""Of as many days before the assignment as the horizon has."""
+BEFORE = ("value_before", "value_earlier", "orders_before", "orders_earlier")
+"""Of as many days before the assignment as the horizon has, and of thrice as many before those."""
+EARLIER = 3
 KINDS = ("value_tier", "lifecycle_stage")
 """Of the standing that effects are told by."""
 WAITING = "is_over = 0 AND is_explored = 0"
@@ -60,8 +62,7 @@ class Followed:
         Returns
         -------
         The columns of `features.assignments.assignments`, ``value`` and ``ordered`` (1 or 0; of contracts
-        whether it still runs) of the horizon from the assignment on, and ``value_before`` and
-        ``ordered_before`` of as long a time before it, as known at the assignment. Records at or after the
+        whether it still runs) of the horizon from the assignment on, and `BEFORE`. Records at or after the
         cutoff, or known later, are not seen.
         """
         rows = self.connection.execute(
@@ -70,15 +71,20 @@ class Followed:
         if rows.empty:
             return rows.assign(**dict.fromkeys(("value", "ordered", *BEFORE), pd.Series(dtype=float)))
         if self.plan.reads_orders:
-            match_refunds(self.connection, self._steps)
-        before, after = self._labels(self.horizon_days), self._labels(0)
-        before.columns = pd.Index(BEFORE)
-        return pd.concat([rows, after, before], axis=1)
+            match_refunds(self.connection, self.plan.matching())
+        horizon, earlier = self.horizon_days, EARLIER * self.horizon_days
+        after = self._labels(days_before=0, days=[horizon])
+        before = self._labels(days_before=earlier + horizon, days=[earlier, earlier + horizon])
+        told = {"value": after[f"value_{horizon}"], "ordered": (after[f"orders_{horizon}"] > 0).astype(float)}
+        for what in ("value", "orders"):
+            told[f"{what}_earlier"] = before[f"{what}_{earlier}"]
+            told[f"{what}_before"] = before[f"{what}_{earlier + horizon}"] - told[f"{what}_earlier"]
+        return rows.assign(**told)
 
     def features(self) -> pd.DataFrame:
         """Return the features of each of these assignments, as known at it, by its number."""
         put_assignments_on_spine(self.connection, time_zone=self._time_zone)
-        told = f"SELECT DISTINCT * FROM ({self._steps['features']})"
+        told = f"SELECT DISTINCT * FROM ({self.plan.sql()['duckdb']['features']})"
         rows = self.connection.execute(
             f"SELECT subject, told.* EXCLUDE (customer_id, as_of) FROM ({told}) AS told "
             f"JOIN {SPINE} USING (customer_id, as_of) ORDER BY subject"
@@ -102,10 +108,6 @@ class Followed:
             is_contractual=self.configuration.project.setting == "contractual",
         )
 
-    @cached_property
-    def _steps(self) -> dict[str, str]:
-        return self.plan.sql()["duckdb"]
-
     @property
     def _settings(self) -> ForecastSettings:
         return self.configuration.section("forecast", ForecastSettings)
@@ -114,32 +116,30 @@ class Followed:
     def _time_zone(self) -> str:
         return self.configuration.project.time_zone
 
-    def _labels(self, days_before: int) -> pd.DataFrame:
-        """Return ``value`` and ``ordered`` of a horizon that begins so many days before the assignments."""
+    def _labels(self, *, days_before: int, days: Sequence[int]) -> pd.DataFrame:
+        """Return ``value_{d}`` and ``orders_{d}`` of the days from so many days before the assignments on."""
         put_assignments_on_spine(self.connection, days_before=days_before, time_zone=self._time_zone)
-        horizon = self.horizon_days
         if self.plan.reads_contracts:
-            return self._of_contracts(horizon)
-        query = label_query(self.plan, days=[horizon])
-        labels = label_spine(self.connection, query, days=[horizon], known_by=self.cutoff.micros)
-        return pd.DataFrame(
-            {"value": labels[f"value_{horizon}"], "ordered": (labels[f"orders_{horizon}"] > 0).astype(float)}
-        )
+            return self._of_contracts(days)
+        query = label_query(self.plan, days=days)
+        return label_spine(self.connection, query, days=days, known_by=self.cutoff.micros)
 
-    def _of_contracts(self, horizon: int) -> pd.DataFrame:
-        """Label the spine one instant after another: the labels of contracts are those of a customer."""
-        query = contract_label_query(days=[horizon], fee_days=self.plan.fee_days)
+    def _of_contracts(self, days: Sequence[int]) -> pd.DataFrame:
+        """Label the spine one instant after another: the labels of contracts are those of a customer.
+
+        ``orders_{d}`` is 1 while the contract runs.
+        """
+        query = contract_label_query(days=days, fee_days=self.plan.fee_days)
         everybody = self.connection.execute(f"SELECT * FROM {SPINE} ORDER BY subject").df()
-        told = pd.DataFrame(0.0, index=everybody.index, columns=["value", "ordered"])
+        parts = []
         for _, part in everybody.groupby("as_of"):
             self.connection.register("instant", part)
             self.connection.execute(f"CREATE OR REPLACE TABLE {SPINE} AS FROM instant")
             self.connection.unregister("instant")
-            labels = label_contracts(self.connection, query, days=[horizon], known_by=self.cutoff.micros)
-            labels = labels.set_index("customer_id").loc[part["customer_id"]]
-            told.loc[part.index, "value"] = labels[f"value_{horizon}"].fillna(0.0).to_numpy()
-            told.loc[part.index, "ordered"] = 1.0 - labels[f"ended_{horizon}"].to_numpy()
-        return told
+            labels = label_contracts(self.connection, query, days=days, known_by=self.cutoff.micros)
+            parts.append(labels.set_index("customer_id").loc[part["customer_id"]].set_axis(part.index))
+        told = pd.concat(parts).sort_index().fillna(0.0)
+        return told.assign(**{f"orders_{day}": 1.0 - told[f"ended_{day}"] for day in days})
 
 
 def with_chances(rows: pd.DataFrame) -> pd.DataFrame:

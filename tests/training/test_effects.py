@@ -14,6 +14,7 @@ from features.errors import InputError
 from features.instants import Cutoff
 from features.staging import stage
 from models.effects import NOBODY_HELD, NOT_OVER, TOO_FEW
+from training.effect_outcomes import Followed
 from training.effect_report import EffectReport
 from training.effects import effects, measure
 
@@ -244,6 +245,28 @@ def test_a_labelled_table_has_no_outcomes_by_date(tmp_path: Path) -> None:
     (tmp_path / "tierwise.toml").write_text('[project]\nsetting = "labelled"\n')
     with pytest.raises(InputError, match="labelled"):
         effects(Configuration.read(tmp_path / "tierwise.toml", environ={}), None, None)
+
+
+def test_where_an_effect_differs_by_what_was_known_it_is_learnt_who_has_it(
+    shop: Callable[..., Configuration],
+    connection: duckdb.DuckDBPyConnection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.effects.ENOUGH", 600)
+    log, bought = [], [order(999, "2024-06-30", 1.0)]
+    for number in range(600):
+        spends, is_held = number % 2, int(number % 3 == 0)
+        log.append(treatments()[is_held == 0] | {"customer_id": f"c{number}"})
+        bought.append(order(number, "2024-02-10", 10.0 + 90 * spends))
+        bought.append(order(number, "2024-03-10", 10.0 + number % 7 + 50.0 * spends * (1 - is_held)))
+    configuration = shop(log, bought)
+    stage(configuration, connection)
+    effect = measure(connection, configuration, cutoff=JULY)["coupon"]
+    assert effect.value == pytest.approx(25.0, abs=1.0)
+    assert effect.uplift is not None
+    features = Followed(connection, configuration, JULY).features()
+    of_spenders = effect.uplift.effect(features)[:, 0][(features["spend_all"] == 100).to_numpy()]
+    assert of_spenders.mean() == pytest.approx(50.0, abs=8.0)
 
 
 def test_without_any_treatments_nothing_is_measured(
