@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.scratch import whole_file
 from models.bundle import Bundle
 from serving.feature_rows import columns_of
 
@@ -28,18 +29,13 @@ def write_curves(bundle: Bundle, batches: Iterable[pa.RecordBatch], file: Path) 
     of days after `as_of`; what is expected between two of them is the difference of their rows.
     """
     estimator, names, presence = bundle.estimator(), bundle.feature_names, bundle.plan().presence
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        with pq.ParquetWriter(unfinished, CURVES) as writer:
-            for batch in batches:
-                columns = columns_of(batch, names)
-                ordered = ~np.isnan(columns[presence])
-                curve = estimator.curve({name: values[ordered] for name, values in columns.items()})
-                customers = batch["customer_id"].filter(pa.array(ordered))
-                days = pa.array(np.tile(curve.days.astype(np.int32), len(customers)))
-                repeated = customers.take(pa.array(np.repeat(np.arange(len(customers)), curve.days.size)))
-                flows = [pa.array(flow.T.ravel(), from_pandas=True) for flow in curve[1:]]
-                writer.write_table(pa.table([repeated, days, *flows], schema=CURVES))
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(file) as unfinished, pq.ParquetWriter(unfinished, CURVES) as writer:
+        for batch in batches:
+            columns = columns_of(batch, names)
+            ordered = ~np.isnan(columns[presence])
+            curve = estimator.curve({name: values[ordered] for name, values in columns.items()})
+            customers = batch["customer_id"].filter(pa.array(ordered))
+            days = pa.array(np.tile(curve.days.astype(np.int32), len(customers)))
+            repeated = customers.take(pa.array(np.repeat(np.arange(len(customers)), curve.days.size)))
+            flows = [pa.array(flow.T.ravel(), from_pandas=True) for flow in curve[1:]]
+            writer.write_table(pa.table([repeated, days, *flows], schema=CURVES))

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.instants import Cutoff
+from features.scratch import whole_file
 from models.bundle import Bundle
 from models.lost import EVERYBODY, lost_table
 from serving.store import Run, Store
@@ -35,9 +36,5 @@ def write_lost(
         lapsing_days=facts["placement"]["rhythm"]["lapsing_days"],
     )
     connection.unregister("scored")
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
+    with whole_file(file) as unfinished:
         pq.write_table(table, unfinished)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)

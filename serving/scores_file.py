@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from features.errors import InputError
+from features.scratch import whole_file
 from models.wording import told, told_move
 from serving.store import Run, Store
 from serving.tables import COLUMNS, SCHEMA
@@ -56,23 +57,19 @@ def write_scores(store: Store, run: Run, file: Path, *, language: str) -> None:
     types = {field.name: field.type for field in SCHEMA} | {"reasons": pa.list_(REASON)}
     types |= {name: value.type for name, value in common.items()}
     fields = [(name, types[name]) for name in COLUMNS]
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        with pq.ParquetWriter(unfinished, pa.schema(fields)) as writer:
+        with whole_file(file) as unfinished, pq.ParquetWriter(unfinished, pa.schema(fields)) as writer:
             for batch in store.scores(run.run_id):
                 columns = {name: pa.repeat(value, batch.num_rows) for name, value in common.items()}
                 columns |= {name: batch[name] for name in SCHEMA.names}
                 columns["reasons"] = _reasons(columns["reasons"], language)
                 columns["transition_reason"] = _sentences(columns["transition_reason"], language)
                 writer.write_table(pa.table({name: columns[name] for name in COLUMNS}))
-        unfinished.replace(file)
     except LookupError as error:
         raise InputError(
             f"{file} cannot be written: {error}; raise serving.keep_runs, or give --out when a run is "
             "first scored"
         ) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _sentences(compact: pa.Array, language: str) -> pa.Array:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import pandas as pd
 
 from features.assignments import Log
+from features.scratch import whole_file
 from models.effects import EVERYBODY
 from models.sample_size import Advice
 
@@ -105,9 +106,8 @@ class EffectReport:
         plain = {**self.__dict__, "as_of": self.as_of.isoformat(), "log": asdict(self.log)}
         plain["looks"] = [asdict(look) for look in self.looks]
         plain["table"] = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        unfinished = file.with_name(f".{file.name}.unfinished")
-        unfinished.write_text(json.dumps(plain, indent=1, ensure_ascii=False), encoding="utf-8")
-        unfinished.replace(file)
+        with whole_file(file) as unfinished:
+            unfinished.write_text(json.dumps(plain, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def read(cls, file: Path) -> "EffectReport | None":

@@ -15,6 +15,7 @@ from features.batch import match_refunds, workplace
 from features.configuration import Configuration
 from features.instants import Cutoff
 from features.plan import FeaturePlan
+from features.scratch import whole_file
 from features.staging import stage
 from features.tier_settings import TierSettings
 from models.bundle import Bundle
@@ -129,9 +130,8 @@ def write_report(
             **gathering.parts(),
         )
     file = configuration.project.workspace / PAGE
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_text(page(report), encoding="utf-8")
-    unfinished.replace(file)
+    with whole_file(file) as unfinished:
+        unfinished.write_text(page(report), encoding="utf-8")
     return file
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import InputError
-from features.scratch import scratch_folder
+from features.scratch import scratch_folder, whole_file
 
 KILLED = """
 import os, pathlib, signal, sys
@@ -45,3 +45,14 @@ def test_a_workspace_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         scratch_folder(tmp_path / "file" / "workspace"),
     ):
         pass
+
+
+def test_a_file_is_replaced_when_all_is_written_and_not_by_half_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "scores.parquet"
+    for text in ("first", "second"):
+        with whole_file(file) as unfinished:
+            unfinished.write_text(text)
+    with pytest.raises(ZeroDivisionError), whole_file(file) as unfinished:  # noqa: PT012 - it fails halfway
+        unfinished.write_text("half")
+        assert 1 / 0
+    assert [left.read_text() for left in tmp_path.iterdir()] == ["second"]
