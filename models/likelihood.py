@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logit
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Vector = NDArray[np.float64]
 Rows = tuple[Vector, ...]
@@ -25,6 +25,7 @@ EDGE = 0.5  # nearer than this to the end of its reach, a parameter counts as ha
 FLAT = 1e-5  # the largest slope per customer at which a fit counts as converged
 THINNED = 2_000  # rows on which the starts compete
 STARTS = ((0.0, 0.0), (-1.5, 0.0), (0.0, -1.5), (1.0, 1.0))  # shifts of the first and the second half
+THREADS = ThreadpoolController()  # looked up once: that takes as long as half a climb
 
 
 def log_odds(probability: Vector) -> Vector:
@@ -130,7 +131,7 @@ def _climb(terms: Terms, rows: Rows, weights: Vector, usual: Vector, spread: flo
         return float(value) / total, (pull - parameters * (slopes @ weights)) / total
 
     limits = list(zip(centre - REACH, centre + REACH, strict=True))
-    with threadpool_limits(1, user_api="blas"):  # its threads take longer to wake than these sums take
+    with THREADS.limit(limits=1, user_api="blas"):  # its threads take longer to wake than these sums take
         found = minimize(
             loss,
             start,
