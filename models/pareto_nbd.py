@@ -9,7 +9,7 @@ from scipy.special import digamma, exprel, gammaln
 from models.likelihood import Rows, Vector
 from models.purchase_process import PurchaseProcess
 
-NODES, WEIGHTS = (0.5 * array for array in np.polynomial.legendre.leggauss(24))
+NODES, WEIGHTS = (0.5 * array[:, None] for array in np.polynomial.legendre.leggauss(24))
 NODES = NODES + 0.5
 NEGLIGIBLE = 32.0  # the integrand is left out where it has fallen by this much, in logs
 CHUNK = 2_048  # rows at a time: the quadrature then stays in the processor's cache
@@ -81,7 +81,7 @@ class _Silence(NamedTuple):
     """What a silence tells of a customer.
 
     Its log likelihood (n,), whether the customer `survived` it (n,) or `dropped` out at which of the nodes
-    (n, 24), as probabilities, and both rate parameters plus the time at each node (n, 24).
+    (24, n), as probabilities, and both rate parameters plus the time at each node, with their logs (24, n).
     """
 
     log_likelihood: Vector
@@ -89,6 +89,8 @@ class _Silence(NamedTuple):
     dropped: Vector
     alpha_then: Vector
     beta_then: Vector
+    log_alpha_then: Vector
+    log_beta_then: Vector
 
 
 def _silence(shape: Vector, alpha: Vector, s: float, beta: Vector, start: Vector, end: Vector) -> _Silence:
@@ -96,23 +98,24 @@ def _silence(shape: Vector, alpha: Vector, s: float, beta: Vector, start: Vector
 
     This is Fader and Hardie 2005 before the hypergeometric function, which overflows and cancels, comes in.
     Gauss-Legendre nodes lie in the logarithm of the smaller rate parameter plus time, where the integrand is
-    smooth whatever the parameters. All arguments broadcast to (n,).
+    smooth whatever the parameters. All arguments broadcast to (n,); the smaller one is the same in all rows.
     """
     smaller = np.minimum(alpha, beta)
     fade_of_orders = (alpha + start) * np.expm1(np.minimum(NEGLIGIBLE / shape, 600.0))
     fade_of_dropout = (beta + start) * np.expm1(min(NEGLIGIBLE / s, 600.0))
     length = np.minimum(end - start, np.minimum(fade_of_orders, fade_of_dropout))
-    width = np.log1p(length / (smaller + start))[:, None]
-    then = (smaller + start)[:, None] * np.exp(width * NODES)
-    alpha_then = then + np.asarray(alpha - smaller)[..., None]
-    beta_then = then + np.asarray(beta - smaller)[..., None]
-    logs = np.log(s * WEIGHTS) + np.log(np.maximum(width, np.finfo(np.float64).tiny)) + np.log(then)
-    logs = logs - shape[:, None] * np.log(alpha_then) - (s + 1.0) * np.log(beta_then)
+    width = np.log1p(length / (smaller + start))
+    then, log_then = (smaller + start) * np.exp(NODES * width), np.log(smaller + start) + NODES * width
+    other_then = then + np.abs(alpha - beta)
+    pairs = (then, other_then), (log_then, np.log(other_then))
+    both_then, logs_then = pairs if np.all(alpha <= beta) else (pair[::-1] for pair in pairs)
+    logs = np.log(s * WEIGHTS) + (np.log(np.maximum(width, np.finfo(np.float64).tiny)) + log_then)
+    logs = logs - shape * logs_then[0] - (s + 1.0) * logs_then[1]
     survived = -shape * np.log(alpha + end) - s * np.log(beta + end)
-    peak = np.maximum(logs.max(axis=1), survived)
-    parts, survived = np.exp(logs - peak[:, None]), np.exp(survived - peak)
-    whole = parts.sum(axis=1) + survived
-    return _Silence(peak + np.log(whole), survived / whole, parts / whole[:, None], alpha_then, beta_then)
+    peak = np.maximum(logs.max(axis=0), survived)
+    parts, survived = np.exp(logs - peak), np.exp(survived - peak)
+    whole = parts.sum(axis=0) + survived
+    return _Silence(peak + np.log(whole), survived / whole, parts / whole, *both_then, *logs_then)
 
 
 def _slopes(parameters: Vector, rows: Rows, silence: _Silence) -> Vector:
@@ -121,14 +124,14 @@ def _slopes(parameters: Vector, rows: Rows, silence: _Silence) -> Vector:
     survived, dropped = silence.survived, silence.dropped
 
     def mean(at_the_end: Vector, then: Vector) -> Vector:
-        return np.asarray(survived * at_the_end + np.einsum("ij,ij->i", dropped, then))
+        return np.asarray(survived * at_the_end + np.einsum("ij,ij->j", dropped, then))
 
     gone = 1.0 - survived
-    sooner = np.einsum("ij,ij->i", dropped, 1 / silence.beta_then)
+    sooner = np.einsum("ij,ij->j", dropped, 1 / silence.beta_then)
     slopes = (
-        digamma(r + x) - digamma(r) + np.log(alpha) - mean(np.log(alpha + age), np.log(silence.alpha_then)),
+        digamma(r + x) - digamma(r) + np.log(alpha) - mean(np.log(alpha + age), silence.log_alpha_then),
         r / alpha - (r + x) * mean(1 / (alpha + age), 1 / silence.alpha_then),
-        np.log(beta) + gone / s - mean(np.log(beta + age), np.log(silence.beta_then)),
+        np.log(beta) + gone / s - mean(np.log(beta + age), silence.log_beta_then),
         s / beta - s * survived / (beta + age) - (s + 1.0) * sooner,
     )
     return np.stack(slopes)
