@@ -1,7 +1,8 @@
 """What a treatment adds to an outcome, customer by customer: a doubly robust learner.
 
-Own lines rather than a library: econml and causalml bring some twenty packages for estimators of which this
-needs one, and neither asks first whether effects differ at all, nor shrinks them as far as they then did.
+Own lines rather than a library: econml would add 10 packages (shap, numba and statsmodels among them) and
+causalml 21, for a hundred lines of scores. What decides here, asking first whether effects differ at all and
+shrinking them by what they told of unseen outcomes, would have to stand around either all the same.
 """
 
 from typing import Self
@@ -20,6 +21,8 @@ Arms = NDArray[np.int64]
 FOLDS = 5
 FARTHEST = 5.0
 """Standard deviations beyond which an expected outcome counts as no farther."""
+AT_ONCE = 100_000
+"""Rows whose effects are told at a time, as many as memory likes."""
 
 
 class UpliftLearner:
@@ -95,6 +98,10 @@ class UpliftLearner:
 
     def effect(self, features: pd.DataFrame) -> Vector:
         """Return what each arm is expected to add to nothing, of shape (n, k), in units of the outcome."""
+        starts = range(0, max(len(features), 1), AT_ONCE)
+        return np.concatenate([self._effect(features.iloc[start : start + AT_ONCE]) for start in starts])
+
+    def _effect(self, features: pd.DataFrame) -> Vector:
         inputs = self._inputs(features[self.names_])
         inputs = self._beside(inputs, self.outcome_.untreated(inputs))
         differences = [each.predict(inputs) for each in self.differences_]
