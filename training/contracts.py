@@ -87,6 +87,7 @@ class ContractLesson:
     def taught(self, name: str) -> tuple[ContractEstimator, dict[str, Any], pd.DataFrame]:
         """Teach a recipe on everything known; return it with the facts of its training, and the present."""
         frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
+        undone = self.history.notes()
         estimator = self.recipes()[name].fit(frame, labels)
         present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
         known = labels[f"ended_{self.settings.horizon_days}"]
@@ -98,7 +99,7 @@ class ContractLesson:
             "snapshots": int(frame[CALENDAR].nunique()),
             "labelled_rows": int(known.notna().sum()),
             "churn_risk_grid": quantile_grid(estimator.predict(present)["churn_risk"].to_numpy()),
-            "notes": _notes(present, known),
+            "notes": [*_notes(present, known), *undone],
             **self.settings.question,
         }
         return estimator, facts, present

@@ -18,6 +18,7 @@ from features.instants import Cutoff
 from features.plan import FeaturePlan
 from training.crowd import KNOWN, PLACE, Crowd, places
 from training.labels import label_query, label_spine
+from training.untreated import Untreated
 
 EVERYTHING = 2**62
 """An instant after all others: labels as known today."""
@@ -71,6 +72,9 @@ class History:
         self._label = self._labeller()
         self._crowd = Crowd(self.connection, self.time_zone)
         match_refunds(self.connection, self._steps)
+        self._untreated = Untreated(
+            self.connection, outcome=self.outcome, horizon_days=self.plan.horizon_days
+        )
 
     def snapshot(self, as_of: datetime, *, share: float = 1.0) -> pd.DataFrame:
         """Return the feature rows of everybody `present` at `as_of`, indexed by customer_id.
@@ -138,8 +142,17 @@ class History:
     def snapshots(
         self, cutoffs: Sequence[datetime], *, known_by: datetime, share: float
     ) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-        """Return the `snapshot` and the `labels` of each of several cutoffs, made together."""
-        return self._snapshots_at(cutoffs, share), self._labels_at(cutoffs, known_by, share)
+        """Return the `snapshot` and the `labels` of each of several cutoffs, made together, to be taught.
+
+        What treatments did by the end of the horizon is undone in the labels, as of `Untreated`.
+        """
+        rows, labels = self._snapshots_at(cutoffs, share), self._labels_at(cutoffs, known_by, share)
+        *instants, known = (Cutoff.at(each, self.time_zone) for each in (*cutoffs, known_by))
+        return rows, self._untreated.labels(labels, instants, known_by=known)
+
+    def notes(self) -> list[str]:
+        """Say what was undone of treatments in the last lesson; nothing where there were none."""
+        return self._untreated.notes()
 
     def customers(self, as_of: datetime) -> int:
         """Return how many customers were known at `as_of`."""

@@ -117,6 +117,7 @@ class Lesson:
     def taught(self, name: str) -> tuple[ForecastEstimator, dict[str, Any], pd.DataFrame]:
         """Teach a recipe on everything known; return it with the facts of its training, and the present."""
         frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
+        undone = self.history.notes()
         estimator = recipes(self.settings, seed=SEED)[name].fit(frame, labels)
         present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
         risk = estimator.predict(present)["churn_risk"].to_numpy()
@@ -128,7 +129,7 @@ class Lesson:
             "snapshots": int(frame[CALENDAR].nunique() - 1),
             "labelled_rows": int(labels[f"orders_{self.settings.horizon_days}"].notna().sum()),
             "churn_risk_grid": quantile_grid(risk),
-            "notes": [*_notes(estimator), *_tuning_notes(self)],
+            "notes": [*_notes(estimator), *undone, *_tuning_notes(self)],
             "tuning": self.tuning,
             "value": self.settings.value,
             **self.settings.question,
