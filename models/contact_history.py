@@ -17,6 +17,8 @@ ANSWERS = {
 }
 """The kinds of interactions that answer a contact, with the channel of one that names none."""
 ANSWERED_DAYS = 365
+OPEN_DAYS = 180
+"""For so long a complaint counts that nobody marked as resolved: many companies mark none."""
 _TYPES = {Kind.TEXT: "VARCHAR", Kind.NUMBER: "DOUBLE"}
 
 
@@ -71,10 +73,11 @@ def answers_sql(tables: Collection[str], cutoff: Cutoff, channels: Sequence[str]
 
 
 def complaints_sql(tables: Collection[str], cutoff: Cutoff) -> str:
-    """Write who has a complaint that was not resolved before the cutoff: ``customer_id``, ``_complains``."""
+    """Write who complained of late and waited still at the cutoff: ``customer_id``, ``_complains``."""
     return (
         f"SELECT DISTINCT customer_id, true AS _complains FROM {_staged(FEEDBACK, tables)} "
         f"WHERE kind = {literal(COMPLAINT)} AND {_known(cutoff)} "
+        f"AND occurred_at >= {cutoff.micros - OPEN_DAYS * DAY} "
         f"AND NOT coalesce(resolved_at < {cutoff.micros}, false)"
     )
 

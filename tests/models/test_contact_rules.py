@@ -163,6 +163,8 @@ def test_what_is_not_known_of_the_effect_stays_unknown() -> None:
         pytest.param((ago(3), ago(1), ago(3)), [], id="resolved"),
         pytest.param((ago(3), ago(-1), ago(3)), ["open_complaint"], id="resolved-later"),
         pytest.param((ago(0), None, ago(0)), [], id="not-yet"),
+        pytest.param((ago(180), None, ago(180)), ["open_complaint"], id="half-a-year-old"),
+        pytest.param((ago(181), None, ago(181)), [], id="older"),
         pytest.param((ago(3), None, ago(-1)), [], id="known-too-late"),
     ],
 )

@@ -19,6 +19,7 @@ KINDS = {
     ),
     **dict.fromkeys(("birthday_in_days", "anniversary_in_days", "anniversary_years"), Kind.NUMBER),
     **dict.fromkeys(("birthday_on", "anniversary_on"), Kind.TEXT),
+    "feedback_complaint_days_since": Kind.NUMBER,
     "is_base_customer": Kind.FLAG,
 }
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "treatments.md").read_text("utf-8")
@@ -117,7 +118,7 @@ def test_who_names_an_empty_list_has_no_treatments() -> None:
         ({"value_tier": "low"}, "low_tier_message"),
         ({"need": "price"}, "price_notice"),
         ({"need": "service"}, "technical_follow_up"),
-        ({"complaints_open": 1.0}, "complaint_call"),
+        ({"complaints_open": 1.0, "feedback_complaint_days_since": 9.0}, "complaint_call"),
         ({"birthday_in_days": 3.0}, "birthday_greeting"),
         ({"anniversary_in_days": 3.0, "anniversary_years": 2.0}, "anniversary_greeting"),
         ({"next_tier": "high", "next_tier_spend": 60.0}, "next_tier"),
@@ -206,7 +207,8 @@ def test_the_document_tells_the_defaults_as_they_are() -> None:
 
 
 def test_the_document_tells_the_rules_in_their_order() -> None:
-    listed = DOCUMENT[DOCUMENT.index("| rule | closes |") :]
+    _, listed = DOCUMENT.split("| rule | closes |")
+    listed, _ = listed.split("\n\n", 1)
     assert tuple(re.findall(r"(?m)^\| `(\w+)` \|", listed)) == RULES
 
 
