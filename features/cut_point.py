@@ -1,17 +1,21 @@
 """The value from which a customer counts among the top fifth, as it stood at an `as_of`."""
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 
 import duckdb
 import ibis
 
+from features.batch import SPINE
 from features.contract import SCALE
 from features.days import SUBJECT, known, order_days, unbound_spine
+from features.instants import Cutoff
 from features.plan import FeaturePlan
 
 TOP_SHARE = 0.2
 """Of the customers, who spend most."""
+MEASURES = f"quantile_cont(value, {1 - TOP_SHARE}), min(value) FILTER (WHERE value > 0)"
 
 
 def cut_query(plan: FeaturePlan) -> str:
@@ -34,18 +38,33 @@ def cut_point(connection: duckdb.DuckDBPyConnection, query: str) -> float:
         Of `cut_query`.
     """
     quantile, least = connection.execute(query).fetchall()[0]
-    if quantile is None or quantile <= 0:
-        quantile = least or 1
-    return float(quantile) / SCALE
+    return _amount(quantile, least)
+
+
+def cut_points(
+    connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, cutoffs: Sequence[Cutoff]
+) -> list[float]:
+    """Return the `cut_point` of every snapshot on the spine."""
+    told = connection.execute(
+        f"SELECT as_of, {MEASURES} FROM ({_values(json.dumps(plan.to_json()))}) "
+        f"JOIN {SPINE} USING ({SUBJECT}) GROUP BY as_of"
+    ).fetchall()
+    amounts = {as_of: _amount(quantile, least) for as_of, quantile, least in told}
+    return [amounts.get(cutoff.micros, _amount(None, None)) for cutoff in cutoffs]
+
+
+def _amount(quantile: float | None, least: int | None) -> float:
+    return float(quantile if quantile is not None and quantile > 0 else least or 1) / SCALE
+
+
+def _compiled(told: str) -> str:
+    return f"SELECT {MEASURES} FROM ({_values(told)})"
 
 
 @lru_cache(maxsize=8)
-def _compiled(told: str) -> str:
+def _values(told: str) -> str:
     plan = FeaturePlan.from_json(json.loads(told))
     lines = known(plan.order_lines(), unbound_spine(), clock="ordered_at")
     days = order_days(lines, less_costs=plan.is_margin)
     realised = (days.age <= plan.horizon_days).ifelse(days.spend, 0).sum()
-    values = str(ibis.to_sql(days.group_by(SUBJECT).aggregate(value=realised), dialect="duckdb"))
-    return (
-        f"SELECT quantile_cont(value, {1 - TOP_SHARE}), min(value) FILTER (WHERE value > 0) FROM ({values})"
-    )
+    return str(ibis.to_sql(days.group_by(SUBJECT).aggregate(value=realised), dialect="duckdb"))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from typing import ClassVar
 
 import duckdb
@@ -13,7 +14,7 @@ import pandas as pd
 
 from features.batch import match_refunds
 from features.contract import DAY, ORDERS, Table
-from features.cut_point import cut_point, cut_query
+from features.cut_point import cut_points
 from features.instants import Cutoff
 from features.plan import FeaturePlan
 from training.crowd import KNOWN, PLACE, Crowd, places
@@ -162,10 +163,18 @@ class History:
 
     def cut(self, as_of: datetime) -> float:
         """Return the value from which customers were the top fifth in the horizon before `as_of`."""
-        if as_of not in self._cuts:
-            self._crowd.put_on_spine([as_of], share=self.crowd(as_of))
-            self._cuts[as_of] = cut_point(self.connection, cut_query(self.plan))
-        return self._cuts[as_of]
+        return self.cuts([as_of])[as_of]
+
+    def cuts(self, cutoffs: Sequence[datetime]) -> dict[datetime, float]:
+        """Return the `cut` of each of several cutoffs."""
+        missing = sorted(as_of for as_of in cutoffs if as_of not in self._cuts)
+        for share, days in groupby(missing, self.crowd):
+            for several in self._crowd.together(list(days), share=share):
+                self._crowd.put_on_spine(several, share=share)
+                instants = [Cutoff.at(as_of, self.time_zone) for as_of in several]
+                found = cut_points(self.connection, self.plan, instants)
+                self._cuts |= dict(zip(several, found, strict=True))
+        return {as_of: self._cuts[as_of] for as_of in cutoffs}
 
     def _labeller(self) -> Callable[..., pd.DataFrame]:
         """Prepare the labels, which then ask for the connection, the days and ``known_by``."""

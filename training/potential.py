@@ -125,8 +125,9 @@ class PotentialOutcome:
 
 
 def _beside(history: History, forecaster: ForecastEstimator, as_of: datetime, *, seed: int) -> Potential:
-    days = {float(Cutoff.at(at, history.time_zone).day): at for at in (*history.cutoffs(as_of), as_of)}
-    return Potential(seed=seed).fit(forecaster, {day: history.cut(at) for day, at in days.items()})
+    cuts = history.cuts([*history.cutoffs(as_of), as_of])
+    days = {float(Cutoff.at(at, history.time_zone).day): cut for at, cut in cuts.items()}
+    return Potential(seed=seed).fit(forecaster, days)
 
 
 def _chances(potential: Potential, columns: Columns, outputs: Columns) -> dict[str, Vector]:

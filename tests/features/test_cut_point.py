@@ -4,8 +4,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from features.batch import match_refunds, put_everybody_on_spine
-from features.cut_point import cut_point, cut_query
+from features.batch import acquaintances, match_refunds, put_everybody_on_spine, put_known_on_spine
+from features.cut_point import cut_point, cut_points, cut_query
 from features.instants import Cutoff, parse_as_of
 from features.plan import FeaturePlan
 
@@ -74,3 +74,17 @@ def test_any_purchase_counts_where_few_bought(cut_of: Callable[..., float]) -> N
     old = [line(str(number), "2023-06-01", 10) for number in range(9)]
     assert cut_of([*old, line("1", "2024-02-01", 7)]) == 7
     assert cut_of(old) == 0.0001
+
+
+def test_every_snapshot_on_a_spine_has_its_own_cut_point(
+    cut_of: Callable[..., float], fill: Callable[..., None]
+) -> None:
+    lines = [*SHOP, *(line(str(spent), "2024-03-05", 2 * spent) for spent in (10, 20, 30, 40, 50))]
+    days = [parse_as_of(day) for day in ("2024-05-01", "2024-04-01", "2024-03-01", "2024-01-01")]
+    cutoffs = [Cutoff.at(day, "UTC") for day in days]
+    with duckdb.connect() as connection:
+        fill(connection, PLAN, orders=lines)
+        match_refunds(connection, PLAN.sql()["duckdb"])
+        put_known_on_spine(connection, acquaintances(connection), cutoffs)
+        found = cut_points(connection, PLAN, cutoffs)
+    assert found == pytest.approx([1e-4, 84, cut_of(lines), 1e-4])
