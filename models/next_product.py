@@ -89,6 +89,7 @@ def next_products(
             _RANKED.format(
                 mine=f"SELECT customer_id FROM {customers} WHERE hash(customer_id) % {crowds} = {crowd}",
                 most=most,
+                listed=most + BASKET if only_new else most,
                 own="WHERE NOT is_own" if only_new else "",
             )
         )
@@ -153,7 +154,7 @@ WITH mine AS ({{mine}}), taste AS (
     FROM {BOUGHT} JOIN mine USING (customer_id) GROUP BY ALL
 ), filling AS (
     SELECT product_id, customers / max(customers) OVER () AS share
-    FROM (FROM {POPULAR} ORDER BY customers DESC, product_id LIMIT {{most}} * 2 + {BASKET})
+    FROM (FROM {POPULAR} ORDER BY customers DESC, product_id LIMIT {{listed}})
 ), reasons AS (
     SELECT customer_id, product_id, taste AS worth, product_id AS because FROM taste
     UNION ALL
