@@ -1,7 +1,10 @@
 import atexit
+import fcntl
 import gc
+import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +20,10 @@ from features.batch import match_refunds, put_on_spine
 from features.contract import DAY, ORDERS, SCALE, TABLES, Kind
 from features.instants import EPOCH, Cutoff, micros, parse_as_of
 from features.live import LiveEngine
-from features.plan import FeaturePlan
+from features.plan import ENGINES, FeaturePlan
+from training import tracking
+
+MadeOnce = Callable[[str, Callable[[Path], Any]], Path]
 
 
 def pytest_unconfigure() -> None:
@@ -25,20 +31,88 @@ def pytest_unconfigure() -> None:
     gc.callbacks.clear()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _compile_once() -> Iterator[None]:
-    """Compile equal plans once: the same plan gives the same SQL, and it takes seconds."""
-    compiled: dict[str, dict[str, dict[str, str]]] = {}
-    sql = FeaturePlan.sql
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the session, the same for all its workers."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
-    def known_sql(plan: FeaturePlan) -> dict[str, dict[str, str]]:
-        key = json.dumps(plan.to_json())
-        if key not in compiled:
-            compiled[key] = sql(plan)
-        return compiled[key]
+
+@pytest.fixture(scope="session")
+def made_once(session_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Make a folder by its name once for all workers; each call gives a copy."""
+
+    def made(name: str, make: Callable[[Path], Any]) -> Path:
+        ready, fresh = session_folder / name, tmp_path_factory.mktemp(name)
+        with (session_folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not ready.exists():
+                make(fresh)
+                fresh.rename(ready)
+        return Path(shutil.copytree(ready, fresh, dirs_exist_ok=True))
+
+    return made
+
+
+class Texts(Mapping[str, dict[str, str]]):
+    """The texts of a plan, compiled for an engine when they are asked for."""
+
+    def __init__(self, plan: FeaturePlan) -> None:
+        self._plan = plan
+
+    def __getitem__(self, engine: str) -> dict[str, str]:
+        return self._plan.steps(engine)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ENGINES)
+
+    def __len__(self) -> int:
+        return len(ENGINES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compile_once(session_folder: Path) -> Iterator[None]:
+    """Compile equal plans once for all workers: the same plan gives the same SQL, and it takes seconds."""
+    folder = session_folder / "plans"
+    folder.mkdir(exist_ok=True)
+    known: dict[str, Any] = {}
+
+    def once(compiled: Callable[..., Any]) -> Callable[..., Any]:
+        def known_or_compiled(plan: FeaturePlan, *engine: str) -> Any:
+            key = json.dumps([compiled.__name__, *engine, plan.to_json()])
+            file = folder / hashlib.sha256(key.encode()).hexdigest()
+            if key not in known and not file.exists():
+                text = json.dumps(compiled(plan, *engine))
+                unfinished = file.with_suffix(f".{os.getpid()}")
+                unfinished.write_text(text, "utf-8")
+                unfinished.replace(file)
+            if key not in known:
+                known[key] = json.loads(file.read_text("utf-8"))
+            return known[key]
+
+        return known_or_compiled
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FeaturePlan, "sql", known_sql)
+        for method in (FeaturePlan.steps, FeaturePlan.names):
+            patch.setattr(FeaturePlan, method.__name__, once(method))
+        patch.setattr(FeaturePlan, "sql", lambda plan: Texts(plan))  # noqa: PLW0108 - a class is no method
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _make_mlflow_tables_once(made_once: MadeOnce) -> Iterator[None]:
+    """Give each new workspace a copy of MLflow's empty tables: making them takes seconds."""
+    client = tracking._client  # noqa: SLF001 - all of MLflow goes through it
+
+    def client_of(uri: str) -> Any:
+        file = Path(uri.removeprefix("sqlite:///"))
+        if uri.startswith("sqlite:///") and not file.exists():
+            made = made_once("tables", lambda folder: client(f"sqlite:///{folder / 'mlflow.db'}"))
+            shutil.copy(made / "mlflow.db", file)
+        return client(uri)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "_client", client_of)
         yield
 
 
@@ -87,7 +161,6 @@ def postgres_url(new_postgres: Callable[[], str]) -> str:
 
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
-PLANS: dict[str, tuple[dict[str, dict[str, str]], list[str]]] = {}
 SQL_TYPES = {"string": "VARCHAR", "float64": "DOUBLE", "int64": "BIGINT"}
 
 
@@ -103,18 +176,17 @@ class Engine:
         self._connection = duckdb.connect(config={"threads": 1})
 
     def __call__(self, plan: FeaturePlan, *, as_of: str | int, **records: Any) -> dict[str, float | None]:
-        texts, names = self._compiled(plan)
         rows = {name: staged_rows(plan, name, given) for name, given in records.items()}
         if self.dialect == "sqlite":
-            steps = texts["sqlite"]
+            steps = plan.steps("sqlite")
             if steps["features"] not in self._live:
                 self._live[steps["features"]] = LiveEngine(steps, attributes=plan.attribute_names)
             values = self._live[steps["features"]].features(rows, "a", cutoff(as_of))
         else:
             load(self._connection, plan, rows)
             put_on_spine(self._connection, "SELECT 'a' AS customer_id", cutoff(as_of))
-            values = self._spark(texts) if self.dialect == "databricks" else self._duckdb(texts["duckdb"])
-        return dict(zip(names, values, strict=True))
+            values = self._spark(plan) if self.dialect == "databricks" else self._duckdb(plan.steps("duckdb"))
+        return dict(zip(plan.names(), values, strict=True))
 
     def close(self) -> None:
         self._connection.close()
@@ -123,21 +195,15 @@ class Engine:
     def matches(self, plan: FeaturePlan, orders: Sequence[Mapping[str, Any]]) -> dict[int, tuple[int, int]]:
         """Return by refund line the day of its order and whether it takes back one whole line."""
         load(self._connection, plan, {"orders": staged_rows(plan, "orders", orders)})
-        match_refunds(self._connection, self._compiled(plan)[0]["duckdb"])
+        match_refunds(self._connection, plan.steps("duckdb"))
         found = self._connection.execute("SELECT line, order_day, cancels FROM matches").fetchall()
         return {line: (day, cancels) for line, day, cancels in found}
-
-    def _compiled(self, plan: FeaturePlan) -> tuple[dict[str, dict[str, str]], list[str]]:
-        key = json.dumps(plan.to_json())
-        if key not in PLANS:
-            PLANS[key] = plan.sql(), plan.names()
-        return PLANS[key]
 
     def _duckdb(self, steps: Mapping[str, str]) -> Sequence[float | None]:
         match_refunds(self._connection, steps)
         return self._connection.execute(steps["features"]).fetchall()[0][2:]
 
-    def _spark(self, texts: Mapping[str, Mapping[str, str]]) -> Sequence[float | None]:
+    def _spark(self, plan: FeaturePlan) -> Sequence[float | None]:
         from pyspark.sql import SparkSession  # noqa: PLC0415 - it is an extra
 
         spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
@@ -145,7 +211,7 @@ class Engine:
             for (table,) in self._connection.execute("SHOW TABLES").fetchall():
                 self._connection.execute(f"COPY {table} TO '{folder}/{table}.parquet'")
                 spark.read.parquet(f"{folder}/{table}.parquet").createOrReplaceTempView(table)
-            for step, text in texts["databricks"].items():
+            for step, text in plan.steps("databricks").items():
                 spark.sql(text).createOrReplaceTempView(step)
             return list(spark.table("features").collect()[0])[2:]
 

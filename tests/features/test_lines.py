@@ -178,7 +178,7 @@ def moment(each: dict[str, Any], place: int) -> tuple[int, int, int, bool, str, 
     return (known_at * 2 + (happened == known_at), happened, is_return, not number, number, place)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(order_lines())
 def test_refunds_match_as_one_after_another_would(batch: Any, lines: list[dict[str, Any]]) -> None:
     assert batch.matches(PLAN, lines) == oracle(lines)

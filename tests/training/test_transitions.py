@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,13 @@ from tests.corner_shop import write_corner_shop
 from training.train import lesson_of
 from training.transitions import Standings
 
-HORIZON = 60
+HORIZON, DAYS = 60, 300
+END = datetime(2023, 1, 1, tzinfo=UTC) + timedelta(days=DAYS)
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corner_shop(tmp_path_factory.mktemp("shop"), customers=300, days=300, horizon_days=HORIZON)
+    return write_corner_shop(tmp_path_factory.mktemp("shop"), customers=300, days=DAYS, horizon_days=HORIZON)
 
 
 @contextmanager
@@ -59,17 +60,14 @@ def test_the_present_is_expected_to_go_somewhere(file: Path) -> None:
 
 
 def test_in_a_shop_younger_than_the_horizon_nothing_is_expected(file: Path) -> None:
-    with taught(file) as (_, end):
-        young = end - timedelta(days=300 - HORIZON + 5)
-    with taught(file, as_of=young) as (standings, as_of):
+    with taught(file, as_of=END - timedelta(days=DAYS - HORIZON + 5)) as (standings, as_of):
         placement, transitions = standings.learnt(as_of)
     assert placement.policy.highest == "high"
     assert transitions is None
 
 
 def test_what_comes_after_teaches_nothing(file: Path, tmp_path: Path) -> None:
-    with taught(file) as (_, end):
-        earlier = end - timedelta(days=60)
+    earlier = END - timedelta(days=60)
     orders = pd.read_csv(file.parent / "orders.csv")
     known = orders[pd.to_datetime(orders["ordered_at"], utc=True) < pd.Timestamp(earlier)]
     known.to_csv(tmp_path / "orders.csv", index=False)

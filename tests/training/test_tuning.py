@@ -54,12 +54,12 @@ def tuned(history: History, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Tu
 
 
 def test_the_best_of_all_tried_is_taken_and_told(tuned: Callable[..., Tuning]) -> None:
-    found = tuned(minutes=7 / 60)
-    assert found.facts["trials"] == 6
+    found = tuned(minutes=5 / 60)
+    assert found.facts["trials"] == 4
     assert found.facts["log_loss"] <= found.facts["log_loss_untuned"]
     assert found.capacity.keys() == {"rounds", "leaves", "learning_rate"}
     assert clone(RECIPE).set_params(**found.capacity).rounds >= 25
-    assert tuned(minutes=7 / 60) == found
+    assert tuned(minutes=5 / 60) == found
 
 
 def test_no_time_changes_nothing(tuned: Callable[..., Tuning]) -> None:
