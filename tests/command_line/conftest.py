@@ -82,14 +82,25 @@ def configuration() -> str:
 
 
 @pytest.fixture(scope="session")
-def scored_shop(tmp_path_factory: pytest.TempPathFactory, end: str) -> CornerShop:
+def scored_shop(made_once: Callable[..., Path], end: str) -> CornerShop:
     """A small simulated shop with a champion and one published run."""
-    folder = tmp_path_factory.mktemp("corner") / "shop"
-    folder.mkdir()
-    file = write_corner_shop(folder, customers=80, days=400, horizon_days=HORIZON_DAYS)
-    tierwise.train(file, as_of=end)
-    tierwise.score(file, as_of=end)
-    return CornerShop(folder)
+
+    def make(folder: Path) -> None:
+        file = write_corner_shop(folder, customers=80, days=400, horizon_days=HORIZON_DAYS)
+        tierwise.train(file, as_of=end)
+        tierwise.score(file, as_of=end)
+
+    return CornerShop(made_once("scored_shop", make))
+
+
+@pytest.fixture(scope="session")
+def young_shop(made_once: Callable[..., Path]) -> CornerShop:
+    """The shop's first hundred days, with a champion for thirty: little to train on, enough to judge."""
+
+    def make(folder: Path) -> None:
+        tierwise.train(write_corner_shop(folder, customers=80, days=100, horizon_days=30))
+
+    return CornerShop(made_once("young_shop", make))
 
 
 @pytest.fixture

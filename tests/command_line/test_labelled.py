@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,16 +109,13 @@ def test_the_same_table_is_the_same_bundle_and_more_of_it_takes_over(
     assert (
         "version 1 (blend, 120 customers, 120 labelled rows) is champion: it is the same bundle" in again.out
     )
-    more = members(150)
-    more.to_csv(trained.parent / "more.csv", index=False)
-    workspace = tmp_path / "elsewhere"
-    elsewhere = ("--set", f"project.workspace={workspace}", "--as-of", "2024-02-05")
-    assert run("train", "-c", trained, *elsewhere).code == 0
-    grown = run("train", "-c", trained, *elsewhere, "--set", "sources.customers.path=more.csv")
+    copied = shutil.copytree(trained.parent, tmp_path / "club")
+    file = club(copied, members(150))
+    grown = run("train", "-c", file, "--as-of", "2024-02-05")
     assert (
         "is champion: it is the recipe of the champion, taught on 150 customers instead of 120" in grown.out
     )
-    assert Registry.open(workspace, project="club").find("champion").version == 2
+    assert Registry.open(copied / ".tierwise", project="club").find("champion").version == 2
 
 
 def test_a_conversion_is_a_score_and_no_risk(run: Run, tmp_path: Path) -> None:

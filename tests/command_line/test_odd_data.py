@@ -11,17 +11,17 @@ import pytest
 
 Run = Callable[..., Any]
 Odd = Callable[[pd.DataFrame], pd.DataFrame]
-FIRST = np.datetime64("2023-01-01")
+FIRST, DAYS = np.datetime64("2023-01-01"), 280
 
 
 @pytest.fixture(scope="module")
 def orders() -> pd.DataFrame:
-    """Order lines of forty customers over 400 days, the last on the last of them."""
+    """Order lines of forty customers over 280 days, the last on the last of them."""
     rng = np.random.default_rng(0)
-    days = [np.unique(rng.integers(first := 9 * who, first + rng.integers(20, 500), 9)) for who in range(40)]
+    days = [np.unique(rng.integers(first := 6 * who, first + rng.integers(20, 350), 9)) for who in range(40)]
     lines = pd.DataFrame({"customer_id": [f"c{who:02}" for who in range(40)], "day": [*map(list, days)]})
-    lines = pd.concat([lines, pd.DataFrame({"customer_id": ["c00"], "day": [[399]]})]).explode("day")
-    lines = lines[lines["day"] < 400].sort_values(["day", "customer_id"], ignore_index=True)
+    lines = pd.concat([lines, pd.DataFrame({"customer_id": ["c00"], "day": [[DAYS - 1]]})]).explode("day")
+    lines = lines[lines["day"] < DAYS].sort_values(["day", "customer_id"], ignore_index=True)
     return lines.assign(amount=np.round(rng.lognormal(3, 1, len(lines)), 2))
 
 
@@ -39,7 +39,7 @@ def one_enormous_order(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def gap_of_months(orders: pd.DataFrame) -> pd.DataFrame:
-    return orders[~orders["day"].between(120, 300)]
+    return orders[~orders["day"].between(80, 200)]
 
 
 def dirty(orders: pd.DataFrame) -> pd.DataFrame:
