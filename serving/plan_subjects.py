@@ -17,6 +17,8 @@ from models.subjects import TABLE
 
 LEFT_OUT = ("customer_id", "reasons", "transition_reason")
 """Columns of scores that no condition reads."""
+VALUE = "expected_value"
+"""What is expected without a treatment: null for everybody where no value is forecast."""
 _KINDS = {pa.float64(): Kind.NUMBER, pa.string(): Kind.TEXT, pa.bool_(): Kind.FLAG}
 
 
@@ -51,6 +53,8 @@ def make_plan_subjects(
         kinds[name] = kind
         column = f"scored.{identifier(name)}"
         taken.append(f"CAST({column} AS BIGINT) AS {identifier(name)}" if kind is Kind.FLAG else column)
+    if VALUE not in kinds:
+        taken.append(f"CAST(NULL AS DOUBLE) AS {VALUE}")
     for table, known in (("features", _features(connection)), ("attributes", attribute_kinds(connection))):
         fresh = {name: kind for name, kind in known.items() if name not in kinds}
         kinds |= fresh
