@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 def test_a_notebook_runs_in_silence(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {
         "TIERWISE_NOTEBOOK_CUSTOMERS": "80",
-        "TIERWISE_NOTEBOOK_DAYS": "400",
+        "TIERWISE_NOTEBOOK_DAYS": "280",
         "PYTHONPATH": str(ROOT),
         "TMPDIR": str(tmp_path),
         "IPYTHONDIR": str(tmp_path / "ipython"),
