@@ -3,7 +3,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -87,19 +87,21 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def served_shop(tmp_path_factory: pytest.TempPathFactory) -> ServedShop:
+def served_shop(made_once: Callable[..., Path]) -> ServedShop:
     """A small shop, its model, and its scores of the last day."""
-    folder = tmp_path_factory.mktemp("served")
     shop = simulate_shop(customers=120, days=500, seed=3)
-    shop.write(folder)
-    configuration = Configuration.read(folder / "tierwise.toml", environ={})
     as_of = shop.end.to_pydatetime()
-    bundle = _trained(configuration, as_of)
-    (folder / "bundle").mkdir()
-    bundle.write(folder / "bundle")
-    with Store.open(folder / "store.db") as store:
-        ScoringJob(configuration, bundle, "7", store).run(as_of=as_of)
-    return ServedShop(folder, shop, as_of)
+
+    def make(folder: Path) -> None:
+        shop.write(folder)
+        configuration = Configuration.read(folder / "tierwise.toml", environ={})
+        bundle = _trained(configuration, as_of)
+        (folder / "bundle").mkdir()
+        bundle.write(folder / "bundle")
+        with Store.open(folder / "store.db") as store:
+            ScoringJob(configuration, bundle, "7", store).run(as_of=as_of)
+
+    return ServedShop(made_once("served_shop", make), shop, as_of)
 
 
 def _trained(configuration: Configuration, as_of: datetime) -> Bundle:

@@ -1,4 +1,6 @@
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,18 +41,40 @@ reason = "shall be called"
 """
 
 
+def _copy(store: Path, other: Path) -> None:
+    with closing(sqlite3.connect(store)) as one, closing(sqlite3.connect(other)) as two:
+        one.backup(two)
+
+
 @dataclass
 class Nights:
-    """A shop that is scored at several times, each with tiers and orders of its own."""
+    """A shop that is scored at several times, each with tiers and orders of its own.
+
+    What was scored before after the same nights, by another test, is taken from there: `made`.
+    """
 
     shop: Shop
     bundle: Bundle
     store: Store
     end: datetime
     folder: Path
+    made: dict[tuple[object, ...], tuple[Path, pd.DataFrame]]
+    past: tuple[object, ...] = ()
 
     def score(self, *, weeks: int = 0, tiers: str = "", without: str = "") -> pd.DataFrame:
         """Score some weeks before the end, as if a customer had never been."""
+        self.past = (*self.past, self.shop, weeks, tiers, without)
+        file = self.folder / "store.db"
+        if self.past in self.made:
+            store, scores = self.made[self.past]
+            _copy(store, file)
+            return scores
+        scores = self._scored(weeks, tiers, without)
+        self.made[self.past] = self.folder / f"{len(self.past)}.db", scores
+        _copy(file, self.made[self.past][0])
+        return scores
+
+    def _scored(self, weeks: int, tiers: str, without: str) -> pd.DataFrame:
         kept = {
             name: frame[frame["customer_id"] != without]
             for name in ("orders", "customers", "interactions", "feedback")
@@ -70,11 +94,17 @@ class Nights:
         return found.sort_values(["customer_id", "started_at"], ignore_index=True)
 
 
+@pytest.fixture(scope="module")
+def made() -> dict[tuple[object, ...], tuple[Path, pd.DataFrame]]:
+    """The stores after the nights that were scored so far, and what the last of them gave."""
+    return {}
+
+
 @pytest.fixture
-def nights(served_shop: Any, tmp_path: Path) -> Iterator[Nights]:
+def nights(served_shop: Any, tmp_path: Path, made: dict[Any, Any]) -> Iterator[Nights]:
     bundle = Bundle.read(served_shop.folder / "bundle")
     with Store.open(tmp_path / "store.db") as store:
-        yield Nights(served_shop.shop, bundle, store, served_shop.as_of, tmp_path)
+        yield Nights(served_shop.shop, bundle, store, served_shop.as_of, tmp_path, made)
 
 
 def test_a_first_run_places_everybody_by_the_conditions_alone(nights: Nights) -> None:

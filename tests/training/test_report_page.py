@@ -1,6 +1,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -150,17 +151,28 @@ def rows(text: str, section: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def english() -> str:
-    return page(report())
+def page_in() -> Callable[[str], str]:
+    """Write the page in a language, once."""
+    return cache(lambda language: page(report(language=language)))
+
+
+@pytest.fixture(scope="module")
+def english(page_in: Callable[[str], str]) -> str:
+    return page_in("en")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_browser_shows_the_page_without_fetching_anything_and_its_layout_holds(
-    width: int, language: str, tmp_path: Path, assert_shown_well: Callable[..., None], browser: Any
+    width: int,
+    language: str,
+    page_in: Callable[[str], str],
+    tmp_path: Path,
+    browser: Any,
+    assert_shown_well: Callable[..., None],
 ) -> None:
     file = tmp_path / "report.html"
-    file.write_text(page(report(language=language)), encoding="utf-8")
+    file.write_text(page_in(language), encoding="utf-8")
     assert_shown_well(file, width=width)
     below = "[...document.querySelectorAll('section')].sort((a, b) => a.offsetTop - b.offsetTop)"
     assert browser.value(f"{below}.map(one => one.id)") == list(SECTIONS)
