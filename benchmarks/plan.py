@@ -52,14 +52,11 @@ def alike(customers: int, *, plenty: float) -> Problem:
 
 def limits(cost: Numbers, channel: NDArray[np.int64], plenty: float) -> list[Limit]:
     """Return the budget and the capacities: so much per customer."""
-    there = plenty * len(cost)
+    there, treatments = plenty * len(cost), np.eye(len(COST))
     return [
-        Limit("budget", cost, 0.5 * there),
-        *(
-            Limit(name, channel == at, most * there)
-            for at, (name, most) in enumerate(zip(CHANNELS, (0.2, 0.02, 0.05), strict=True))
-        ),
-        *(Limit(f"treatment {at}", row, 0.04 * there) for at, row in enumerate(np.eye(len(COST)))),
+        Limit("budget", cost, 2.0 * there),
+        *(Limit(name, channel == at, 0.1 * there) for at, name in enumerate(CHANNELS)),
+        *(Limit(f"treatment {at}", row, 0.02 * (1 + at % 3) * there) for at, row in enumerate(treatments)),
     ]
 
 

@@ -14,7 +14,7 @@ EXACT = 1e-6
 TINY = 1e-9
 """Share of the gain without limits that is as good as nothing."""
 MOST_PLANES = 120
-CAUTION = 0.3
+CAUTION = 0.7
 """How far the next prices tried stay with the best so far."""
 SAMPLE = 10_000
 """Rows at which a large problem is solved first."""
