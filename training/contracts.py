@@ -30,7 +30,7 @@ from training.golden import with_golden_contracts
 from training.grade import grade_of
 from training.holdout import Progress, held_out_origins
 from training.leakage import check_single_features
-from training.placing import placed
+from training.placing import measured
 from training.registration import Result, Training, register
 from training.registry import Registry
 
@@ -171,9 +171,9 @@ def train_contracts(
         progress(f"teaching {verdict.name} on everything known")
         estimator, facts, present = lesson.taught(verdict.name)
         plan, forecasts = lesson.history.plan, estimator.predict(present)
-        facts["placement"] = placed(
+        facts["placement"] = measured(
             configuration, connection, as_of=lesson.as_of, present=present, forecasts=forecasts
-        )
+        ).to_json()
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = not held_out.empty
     facts |= grade_of(held_out, verdict.name, list(lesson.recipes())).facts()

@@ -31,7 +31,7 @@ from training.holdout import Progress
 from training.leakage import check_single_features
 from training.metrics import log_losses
 from training.outcome import Outcome, read_outcome
-from training.placing import placed
+from training.placing import measured
 from training.registration import Result, Training, register
 from training.registry import Registry
 
@@ -130,11 +130,11 @@ def train_labelled(
         progress("teaching on everybody")
         recipe.fit(frame, lesson.came.to_frame("came"))
         forecasts = recipe.predict(frame)
-        rules = placed(configuration, connection, as_of=as_of, present=frame, forecasts=forecasts)
+        rules = measured(configuration, connection, as_of=as_of, present=frame, forecasts=forecasts)
     held_out = pd.concat(judged, ignore_index=True)
     verdict = _verdict(held_out, rival, len(lesson.came)).after(why_unfit)
     facts = _facts(configuration, lesson, forecasts, frame, as_of) | {
-        "placement": rules,
+        "placement": rules.to_json(),
         "notes": [*notes, *_doubts(recipe)],
         "was_judged": bool(made),
     }

@@ -1,7 +1,6 @@
 """The rules of standing as of a training: live requests go by them until a run is published."""
 
 from datetime import datetime
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -20,18 +19,6 @@ HISTORIC = {"spend_all", "fees_all"}
 """The features that are the historic value, each in its setting."""
 DATED = "next_order_days"
 """The forecast that a run knows as a date only, so that no condition may name it."""
-
-
-def placed(
-    configuration: Configuration,
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    as_of: datetime,
-    present: pd.DataFrame,
-    forecasts: pd.DataFrame,
-) -> dict[str, Any]:
-    """Measure the rules as of `measured`, and return them as plain data."""
-    return measured(configuration, connection, as_of=as_of, present=present, forecasts=forecasts).to_json()
 
 
 def measured(

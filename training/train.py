@@ -23,7 +23,6 @@ from models.bundle import TRANSITIONS, Bundle
 from models.curve import knots
 from models.estimator import CALENDAR, ForecastEstimator
 from models.purchase_forecaster import PurchaseForecaster
-from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
 from training import contracts, labelled
 from training.evaluation import evaluate
@@ -120,7 +119,6 @@ class Lesson:
         undone = self.history.notes()
         estimator = recipes(self.settings, seed=SEED)[name].fit(frame, labels)
         present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
-        risk = estimator.predict(present)["churn_risk"].to_numpy()
         facts = {
             "as_of": self.as_of.isoformat(),
             "model": name,
@@ -128,7 +126,6 @@ class Lesson:
             "customers": self.history.customers(self.as_of),
             "snapshots": int(frame[CALENDAR].nunique() - 1),
             "labelled_rows": int(labels[f"orders_{self.settings.horizon_days}"].notna().sum()),
-            "churn_risk_grid": quantile_grid(risk),
             "notes": [*_notes(estimator), *undone, *_tuning_notes(self)],
             "tuning": self.tuning,
             "value": self.settings.value,
@@ -209,6 +206,7 @@ def _train(
         beside = trial.outcome(estimator)
         plan = lesson.history.plan
         standings = Standings(configuration, lesson.history, estimator, beside.potential)
+        facts["churn_risk_grid"] = standings.risk_grid(lesson.as_of)
         placement, transitions = standings.learnt(lesson.as_of)
         facts["placement"] = placement.to_json()
     evaluation = None if held_out.empty else evaluate(held_out)

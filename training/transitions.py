@@ -1,6 +1,6 @@
 """The rules of standing as of a training, and how customers moved between tiers in the horizon before it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -10,6 +10,7 @@ from features.configuration import Configuration
 from models.estimator import ForecastEstimator, columns_of
 from models.placement import Placement
 from models.potential import Potential
+from models.standing import quantile_grid
 from models.transitions import Transitions
 from training.history import History
 from training.placing import measured
@@ -40,6 +41,12 @@ class Standings:
     history: History
     forecaster: ForecastEstimator
     potential: Potential
+    _present: dict[datetime, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict, init=False)
+
+    def risk_grid(self, as_of: datetime) -> list[float]:
+        """Return the `quantile_grid` of the churn risk of everybody at `as_of`."""
+        _, forecasts = self._now(as_of)
+        return quantile_grid(forecasts["churn_risk"].to_numpy())
 
     def learnt(self, as_of: datetime) -> tuple[Placement, Transitions | None]:
         """Measure the rules at `as_of`, and learn how customers came there.
@@ -60,8 +67,7 @@ class Standings:
         start = as_of - timedelta(days=days)
         is_known = min(self.history.cutoffs(as_of), default=as_of) <= start
         before = self._placed_before(start, as_of) if is_known else None
-        now = self._told(as_of, share=self.history.crowd(as_of))
-        placement = self._measured(as_of, *now)
+        placement = self._measured(as_of, *self._now(as_of))
         if before is None:
             return placement, None
         connection = self.history.connection
@@ -84,6 +90,12 @@ class Standings:
             f"SELECT customer_id, value_tier FROM ({placement.place_sql('subjects')})"
         ).df()
         return forecasts.join(placed.set_index("customer_id"))
+
+    def _now(self, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return what `_told` does of everybody, once."""
+        if as_of not in self._present:
+            self._present[as_of] = self._told(as_of, share=self.history.crowd(as_of))
+        return self._present[as_of]
 
     def _told(self, at: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return a snapshot, and its forecasts with the potential."""
