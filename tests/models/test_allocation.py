@@ -147,7 +147,7 @@ def test_of_customers_who_gain_alike_as_many_are_served_as_there_are_places() ->
     allocation = allocate(gain, limits)
     counts = np.bincount(allocation.chosen + 1)
     assert counts[1:].tolist() == pytest.approx([500, 700, 2_200], abs=10)
-    assert allocation.gap < 1e-3
+    assert allocation.gap < 3e-3
 
 
 def test_the_currency_does_not_matter() -> None:
