@@ -32,14 +32,14 @@ Numbers = NDArray[np.float64]
 Problem = tuple[Numbers, list[Limit]]
 
 
-def differing(customers: int, *, plenty: float) -> Problem:
+def differing(customers: int, *, plenty: float, money: float = 2.0) -> Problem:
     """Simulate gains that are a share of a customer's value, other for each customer and treatment."""
     random = np.random.default_rng(0)
     value = random.lognormal(4.0, 1.2, (customers, 1))
     effect = EFFECT * value * random.lognormal(0.0, 0.5, (customers, len(EFFECT)))
     cost = COST + 0.02 * value * (np.arange(len(COST)) % 3 == 0)
     gain = np.where(random.random(effect.shape) < 0.4, -np.inf, effect - cost)
-    return gain, limits(cost, random.choice(3, effect.shape, p=[0.5, 0.2, 0.3]), plenty)
+    return gain, limits(cost, random.choice(3, effect.shape, p=[0.5, 0.2, 0.3]), plenty, money)
 
 
 def alike(customers: int, *, plenty: float) -> Problem:
@@ -50,11 +50,11 @@ def alike(customers: int, *, plenty: float) -> Problem:
     return gain, limits(cost, np.tile(np.arange(len(COST)) % 3, (customers, 1)), plenty)
 
 
-def limits(cost: Numbers, channel: NDArray[np.int64], plenty: float) -> list[Limit]:
+def limits(cost: Numbers, channel: NDArray[np.int64], plenty: float, money: float = 2.0) -> list[Limit]:
     """Return the budget and the capacities: so much per customer."""
     there, treatments = plenty * len(cost), np.eye(len(COST))
     return [
-        Limit("budget", cost, 2.0 * there),
+        Limit("budget", cost, money * there),
         *(Limit(name, channel == at, 0.1 * there) for at, name in enumerate(CHANNELS)),
         *(Limit(f"treatment {at}", row, 0.02 * (1 + at % 3) * there) for at, row in enumerate(treatments)),
     ]
@@ -63,6 +63,7 @@ def limits(cost: Numbers, channel: NDArray[np.int64], plenty: float) -> list[Lim
 CASES = {
     "differ": lambda customers: differing(customers, plenty=1.0),
     "differ, everything scarce": lambda customers: differing(customers, plenty=0.1),
+    "differ, little money": lambda customers: differing(customers, plenty=1.0, money=0.1),
     "alike": lambda customers: alike(customers, plenty=1.0),
     "alike, everything scarce": lambda customers: alike(customers, plenty=0.1),
 }
