@@ -10,17 +10,16 @@ Run = Callable[..., Any]
 
 
 def test_the_same_data_and_seed_give_the_same_bundle_in_another_process(
-    scored_shop: Any, run_apart: Run, end: str, tmp_path: Path
+    young_shop: Any, run_apart: Run, tmp_path: Path
 ) -> None:
-    again = run_apart(
-        *("train", "-c", scored_shop.file, "--as-of", end, "--set", f"project.workspace={tmp_path}")
-    )
+    again = run_apart("train", "-c", young_shop.file, "--set", f"project.workspace={tmp_path}")
     assert again.code == 0, again
     digests = {
         Registry.open(workspace, project="corner shop").find("champion").digest
-        for workspace in (scored_shop.workspace, tmp_path)
+        for workspace in (young_shop.workspace, tmp_path)
     }
     assert len(digests) == 1
+    assert "Who comes back" in again.out
 
 
 def test_a_shop_with_one_customer_and_few_orders_is_checked_trained_and_scored(

@@ -41,16 +41,23 @@ def history(fill: Callable[..., None]) -> Iterator[History]:
         yield History(connection, plan, "UTC", days=RECIPE.knots)
 
 
-@pytest.fixture
-def tuned(history: History, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Tuning]:
+@pytest.fixture(scope="module")
+def tuned(history: History) -> Callable[..., Tuning]:
     """Tune by a clock on which a look takes a second, so that a minute is time for 59 trials."""
 
     def search(*, minutes: float, as_of: datetime = AS_OF) -> Tuning:
         clock = count()
-        monkeypatch.setattr(tuning.time, "monotonic", lambda: float(next(clock)))
-        return tune(history, RECIPE, as_of=as_of, minutes=minutes, progress=lambda _: None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tuning.time, "monotonic", lambda: float(next(clock)))
+            return tune(history, RECIPE, as_of=as_of, minutes=minutes, progress=lambda _: None)
 
     return search
+
+
+@pytest.fixture(scope="module")
+def untuned(tuned: Callable[..., Tuning]) -> Tuning:
+    """What comes out where there is no time for a trial."""
+    return tuned(minutes=1 / 60)
 
 
 def test_the_best_of_all_tried_is_taken_and_told(tuned: Callable[..., Tuning]) -> None:
@@ -62,14 +69,13 @@ def test_the_best_of_all_tried_is_taken_and_told(tuned: Callable[..., Tuning]) -
     assert tuned(minutes=5 / 60) == found
 
 
-def test_no_time_changes_nothing(tuned: Callable[..., Tuning]) -> None:
-    found = tuned(minutes=1 / 60)
-    given = {name: RECIPE.get_params()[name] for name in found.capacity}
-    assert (found.capacity, found.facts["trials"]) == (given, 0)
+def test_no_time_changes_nothing(untuned: Tuning) -> None:
+    given = {name: RECIPE.get_params()[name] for name in untuned.capacity}
+    assert (untuned.capacity, untuned.facts["trials"]) == (given, 0)
 
 
-def test_the_periods_that_judge_are_not_looked_at(history: History, tuned: Callable[..., Tuning]) -> None:
-    last = datetime.fromisoformat(max(tuned(minutes=1 / 60).facts["origins"]))
+def test_the_periods_that_judge_are_not_looked_at(history: History, untuned: Tuning) -> None:
+    last = datetime.fromisoformat(max(untuned.facts["origins"]))
     assert last + timedelta(days=30) <= min(held_out_origins(history, AS_OF))
 
 
