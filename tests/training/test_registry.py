@@ -147,7 +147,8 @@ if "die" in digests:
 training = TrainingRun(name="child", kind="trees", as_of=datetime(2011, 9, 1, tzinfo=UTC))
 sys.stdin.read()
 for digest in digests:
-    Registry.open(Path(workspace), project="shop").log(training, bundle=Path(bundle), digest=digest)
+    registry = Registry.open(Path(workspace), project="shop", wait_seconds=300)
+    registry.log(training, bundle=Path(bundle), digest=digest)
 """
 
 
