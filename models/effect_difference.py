@@ -35,7 +35,7 @@ class EffectDifference:
     """How an effect differs from its average, as a weighted sum of shapes learnt from scores.
 
     First the check whether it differs beyond noise. Then the shapes are weighed by how well they predicted
-    scores out of fold (stacking: Wolpert 1992; of effects: Nie and Wager 2021, section 5), and so shrunk
+    scores out of fold (stacking: Wolpert 1992; of effects: Nie and Wager 2021), and so shrunk
     where they had promised too much.
 
     Parameters
