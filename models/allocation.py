@@ -54,8 +54,8 @@ def allocate(
     3. All take their turn, first who would lose most without their arm, and get it while there is enough.
     4. What is left goes to those who lose least by it at the prices, if it gains.
 
-    Whether a row itself is free bears on what is chosen for it by its small part in the prices alone: so
-    rows that are held out at random would have got what others like them do.
+    Whether a row itself is free bears on what is chosen for it by its small part in prices and leftovers
+    alone: so rows that are held out at random are chosen for as others like them.
 
     Parameters
     ----------
