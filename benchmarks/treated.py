@@ -29,14 +29,16 @@ from training.shop import Shop, simulate_shop
 SETTINGS = ForecastSettings()
 SILENT = (45, 240)
 """Days since the last order at which customers are mostly treated: sent a coupon."""
-MEASURES = {
-    "mean no-order of what is taught": ".4f",
-    "bias of the risk": "+.4f",
-    "bias of the silent": "+.4f",
-    "root mean square error": ".4f",
-    "divergence from the truth": ".4f",
-    "Spearman with the truth": ".4f",
-}
+BACK = (90, 180)
+"""Days before the end of the records at which each shop is taught."""
+TAUGHT = ("taught rate of no order less the true one", "the same of the silent")
+FORECAST = (
+    "bias of the risk",
+    "the same of the silent",
+    "root mean square error",
+    "divergence from the truth",
+    "Spearman with the truth",
+)
 
 
 def main() -> None:
@@ -58,41 +60,56 @@ def judged(shop: Shop) -> Vector:
         shop.write(Path(folder))
         configuration = Configuration.read(Path(folder) / "tierwise.toml", environ={})
         stage(configuration, connection)
-        as_of = shop.end.to_pydatetime()
         plan = plan_features(
             connection,
             read_sources(configuration),
             horizon_days=SETTINGS.horizon_days,
-            cutoff=Cutoff.at(as_of, "UTC"),
+            cutoff=Cutoff.at(shop.end.to_pydatetime(), "UTC"),
         )
         rows = []
         for with_treatments in (True, False):
             if not with_treatments:
                 connection.execute("DROP TABLE treatments")
             history = History(connection, plan, "UTC", days=knots(SETTINGS.horizon_days, SETTINGS.clv_days))
-            rows.append(measures(shop, history, as_of=shop.end))
+            times = [shop.end - pd.Timedelta(days=back) for back in BACK]
+            forecasts = np.mean([forecast(shop, history, as_of=time) for time in times], axis=0)
+            rows.append([*taught(shop, history), *forecasts])
     return np.array(rows[::-1])
 
 
-def measures(shop: Shop, history: History, *, as_of: pd.Timestamp) -> list[float]:
-    """Teach on everything known, and compare with the truth."""
-    frame, labels = history.lesson(as_of.to_pydatetime(), share=1.0)
+def taught(shop: Shop, history: History) -> list[float]:
+    """Compare what the snapshots teach with the truth of the same customers."""
+    end = shop.end.to_pydatetime()
+    cutoffs = [day for day in history.cutoffs(end) if (end - day).days >= SETTINGS.horizon_days]
+    rows, labels = history.snapshots(cutoffs, known_by=end, share=1.0)
     print(*history.notes(), sep="\n", flush=True)
-    forecaster = recipes(SETTINGS, seed=0)[TREES].fit(frame, labels)
+    off, silent = [], []
+    for day, present, came in zip(cutoffs, rows, labels, strict=True):
+        true = shop.true_no_order(as_of=pd.Timestamp(day), horizon_days=SETTINGS.horizon_days)
+        off.append((came[f"orders_{SETTINGS.horizon_days}"] == 0) - true.loc[present.index])
+        silent.append(present["recency_days"].between(*SILENT))
+    return means(np.concatenate(off), np.concatenate(silent))
+
+
+def forecast(shop: Shop, history: History, *, as_of: pd.Timestamp) -> list[float]:
+    """Teach on everything known, and compare the forecast with the truth."""
+    lesson = history.lesson(as_of.to_pydatetime(), share=1.0)
+    forecaster = recipes(SETTINGS, seed=0)[TREES].fit(*lesson)
     present = history.snapshot(as_of.to_pydatetime())
     risk = forecaster.predict(present)["churn_risk"].to_numpy()
     truth = shop.true_no_order(as_of=as_of, horizon_days=SETTINGS.horizon_days)
     true = truth.loc[present.index].to_numpy()
-    silent = present["recency_days"].between(*SILENT).to_numpy()
-    orders = labels[f"orders_{SETTINGS.horizon_days}"].dropna()
     return [
-        float((orders == 0).mean()),
-        float((risk - true).mean()),
-        float((risk - true)[silent].mean()),
+        *means(risk - true, present["recency_days"].between(*SILENT).to_numpy()),
         float(np.sqrt(((risk - true) ** 2).mean())),
         divergence(risk, true),
         float(pd.Series(risk).corr(pd.Series(true), method="spearman")),
     ]
+
+
+def means(off: Vector, silent: Vector) -> list[float]:
+    """Return the mean of all rows, and of those of silent customers."""
+    return [float(off.mean()), float(off[silent].mean())]
 
 
 def divergence(risk: Vector, true: Vector) -> float:
@@ -107,12 +124,12 @@ def markdown(found: Vector) -> str:
         f"| {len(found)} shops | without | with treatments | difference |",
         "| --- | ---: | ---: | ---: |",
     ]
-    for place, (name, style) in enumerate(MEASURES.items()):
+    for place, name in enumerate((*TAUGHT, *FORECAST)):
         without, with_treatments = found[:, 0, place], found[:, 1, place]
         differences = with_treatments - without
         error = differences.std(ddof=1) / np.sqrt(len(found))
         lines.append(
-            f"| {name} | {without.mean():{style}} | {with_treatments.mean():{style}} | "
+            f"| {name} | {without.mean():.4f} | {with_treatments.mean():.4f} | "
             f"{differences.mean():+.4f} ± {error:.4f} |"
         )
     return "\n".join(lines) + "\n"
