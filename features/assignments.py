@@ -121,19 +121,24 @@ def assignments(
 
 
 def put_assignments_on_spine(
-    connection: duckdb.DuckDBPyConnection, *, days_before: int = 0, time_zone: str = "UTC"
+    connection: duckdb.DuckDBPyConnection, rows: str, *, days_before: int = 0, time_zone: str = "UTC"
 ) -> None:
-    """Make the spine of the assignments whose horizon is over: `as_of` is their time, or so many days before.
+    """Make the spine of some assignments: `as_of` is their time, or so many days before.
 
-    ``subject`` is that of the assignment.
+    Parameters
+    ----------
+    rows
+        A table of them, or a query in brackets, with ``subject``, ``customer_id`` and ``assigned_at``;
+        ``subject`` stays that of the assignment.
+    time_zone
+        Of the calendar days.
     """
     as_of = f"assigned_at - {days_before * DAY}"
     connection.execute(
         f"CREATE OR REPLACE TABLE {SPINE} AS SELECT customer_id, as_of, as_of_day, "
         "month(DATE '1970-01-01' + as_of_day::INT)::BIGINT AS as_of_month, subject FROM ("
         f"SELECT customer_id, as_of, {local_day('as_of', time_zone)}::BIGINT AS as_of_day, subject FROM ("
-        f"SELECT customer_id, {as_of} AS as_of, subject FROM {ASSIGNMENTS} WHERE is_over = 1)) "
-        "ORDER BY subject"
+        f"SELECT customer_id, {as_of} AS as_of, subject FROM {rows})) ORDER BY subject"
     )
 
 

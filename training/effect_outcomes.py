@@ -23,6 +23,11 @@ from training.labels import label_query, label_spine
 BEFORE = ("value_before", "value_earlier", "orders_before", "orders_earlier")
 """Of as many days before the assignment as the horizon has, and of thrice as many before those."""
 EARLIER = 3
+FOLLOWED = "followed"
+MOST = 1_000_000
+"""Assignments that are followed: more tell hardly more."""
+PARTS = 1_000_000
+"""That customers are hashed to; a share draws those in the first of them."""
 KINDS = ("value_tier", "lifecycle_stage")
 """Of the standing that effects are told by."""
 WAITING = "is_over = 0 AND is_explored = 0"
@@ -57,7 +62,9 @@ class Followed:
     cutoff: Cutoff
 
     def outcomes(self) -> pd.DataFrame:
-        """Return one row per assignment that is over, by its number.
+        """Return one row per assignment that is over and was no exploration, by its number.
+
+        Of a log of more than a million the customers are drawn, by a hash of their id.
 
         Returns
         -------
@@ -65,9 +72,12 @@ class Followed:
         whether it still runs) of the horizon from the assignment on, and `BEFORE`. Records at or after the
         cutoff, or known later, are not seen.
         """
-        rows = self.connection.execute(
-            f"SELECT * EXCLUDE (is_over) FROM {ASSIGNMENTS} WHERE is_over = 1 ORDER BY subject"
-        ).df()
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE {FOLLOWED} AS SELECT * EXCLUDE (is_over) FROM {ASSIGNMENTS} "
+            "WHERE is_over = 1 AND is_explored = 0 "
+            f"AND hash(customer_id) % {PARTS} < {round(self.share() * PARTS)}"
+        )
+        rows = self.connection.execute(f"FROM {FOLLOWED} ORDER BY subject").df()
         if rows.empty:
             return rows.assign(**dict.fromkeys(("value", "ordered", *BEFORE), pd.Series(dtype=float)))
         if self.plan.reads_orders:
@@ -81,15 +91,23 @@ class Followed:
             told[f"{what}_before"] = before[f"{what}_{earlier + horizon}"] - told[f"{what}_earlier"]
         return rows.assign(**told)
 
-    def features(self) -> pd.DataFrame:
-        """Return the features of each of these assignments, as known at it, by its number."""
-        put_assignments_on_spine(self.connection, time_zone=self._time_zone)
+    def share(self) -> float:
+        """Return the share of the customers that are followed: those of a million assignments."""
+        counts = count_assignments(self.connection, "is_over = 1 AND is_explored = 0")
+        return min(1.0, MOST / max(sum(counts.values()), 1))
+
+    def features(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the features of some of these assignments, as known at each, in their order."""
+        self.connection.register("chosen", rows[["subject"]])
+        chosen = f"(FROM {FOLLOWED} WHERE subject IN (SELECT subject FROM chosen))"
+        put_assignments_on_spine(self.connection, chosen, time_zone=self._time_zone)
+        self.connection.unregister("chosen")
         told = f"SELECT DISTINCT * FROM ({self.plan.sql()['duckdb']['features']})"
-        rows = self.connection.execute(
+        found = self.connection.execute(
             f"SELECT subject, told.* EXCLUDE (customer_id, as_of) FROM ({told}) AS told "
-            f"JOIN {SPINE} USING (customer_id, as_of) ORDER BY subject"
+            f"JOIN {SPINE} USING (customer_id, as_of)"
         ).df()
-        return rows.set_index("subject")
+        return found.set_index("subject").loc[rows["subject"]]
 
     @property
     def horizon_days(self) -> int:
@@ -118,7 +136,9 @@ class Followed:
 
     def _labels(self, *, days_before: int, days: Sequence[int]) -> pd.DataFrame:
         """Return ``value_{d}`` and ``orders_{d}`` of the days from so many days before the assignments on."""
-        put_assignments_on_spine(self.connection, days_before=days_before, time_zone=self._time_zone)
+        put_assignments_on_spine(
+            self.connection, FOLLOWED, days_before=days_before, time_zone=self._time_zone
+        )
         if self.plan.reads_contracts:
             return self._of_contracts(days)
         query = label_query(self.plan, days=days)
@@ -168,14 +188,14 @@ def with_standings(
     if standings is None:
         return rows.assign(**dict.fromkeys(KINDS))
     connection.register("standings", standings)
-    connection.register("followed", rows[["subject", "customer_id", "assigned_at"]])
+    connection.register("looked_up", rows[["subject", "customer_id", "assigned_at"]])
     names = ", ".join(f"any_value(name) FILTER (kind = {literal(kind)}) AS {kind}" for kind in KINDS)
     told = connection.execute(
-        f"SELECT subject, {names} FROM followed JOIN standings "
+        f"SELECT subject, {names} FROM looked_up AS followed JOIN standings "
         "ON followed.customer_id = standings.customer_id AND epoch_us(started_at) <= assigned_at "
         "AND (ended_at IS NULL OR epoch_us(ended_at) > assigned_at) GROUP BY subject"
     ).df()
-    connection.unregister("followed")
+    connection.unregister("looked_up")
     connection.unregister("standings")
     return rows.merge(told, on="subject", how="left")
 

@@ -46,6 +46,8 @@ class EffectReport:
     waiting, assumed, overtaken
         Assignments by treatment: not over yet; of unknown propensity; held out and then treated within the
         horizon after all.
+    share
+        Of the customers that were followed; a large log is drawn from.
     looks
         At effects so far, this one last; one that found no new outcomes is none.
     """
@@ -59,6 +61,7 @@ class EffectReport:
     waiting: Mapping[str, int] = field(default_factory=dict)
     assumed: Mapping[str, int] = field(default_factory=dict)
     overtaken: Mapping[str, int] = field(default_factory=dict)
+    share: float = 1.0
     looks: Sequence[Look] = ()
 
     @property

@@ -6,7 +6,7 @@ import pandas as pd
 
 from models.sample_size import LEVEL, Advice
 from training.effect_report import EffectReport, false_alarms
-from training.report_words import Words, count, day, decimal, percent
+from training.report_words import Words, count, day, decimal, percent, share
 
 SAVING = 0.05
 """A smaller share held out is worth a word from such a difference on."""
@@ -106,6 +106,8 @@ def _of_treatments(report: EffectReport, words: Words) -> Iterator[str]:
 
 
 def _of_all(report: EffectReport, words: Words) -> Iterator[str]:
+    if report.share < 1:
+        yield words("treatments.drawn", share=share(report.share))
     if compared := len(report.groups):
         yield words("treatments.comparisons", count=compared, expected=decimal(LEVEL * compared))
     for key in ("repeated", "odd_propensities"):

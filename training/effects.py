@@ -120,6 +120,7 @@ def effects(
             table=table_of(connection, with_standings(connection, known, standings), groups=KINDS),
             waiting=count_assignments(connection, WAITING),
             assumed=_counts(known["treatment"][known["is_assumed"]]),
+            share=followed.share(),
             overtaken=count_assignments(connection, OVERTAKEN.format(horizon=followed.horizon_days * DAY)),
         )
     file = project.workspace / FILE
@@ -164,8 +165,7 @@ def log_of(
 
 def compared(followed: Followed) -> pd.DataFrame:
     """Return the assignments that are over and their outcomes, but for what was explored."""
-    rows = followed.outcomes()
-    return with_chances(rows[rows["is_explored"] == 0].reset_index(drop=True))
+    return with_chances(followed.outcomes())
 
 
 def effect_of(row: pd.Series, learner: UpliftLearner | None) -> Effect:
@@ -189,18 +189,16 @@ def uplifts(followed: Followed, known: pd.DataFrame) -> dict[str, UpliftLearner]
     Of a customer who was assigned to it again the last assignment counts alone: rows are independent.
     """
     learners = {}
-    features: pd.DataFrame | None = None
     for treatment, part in known.groupby("treatment"):
         rows = part[part["propensity"] < 1].sort_values(["assigned_at", "subject"])
         rows = rows.drop_duplicates("customer_id", keep="last").tail(MOST)
         is_treated = (rows["is_holdout"] == 0).to_numpy()
         if len(rows) < ENOUGH or is_treated.all() or not is_treated.any():
             continue
-        features = followed.features() if features is None else features
         chance = rows["propensity"].to_numpy(dtype=float)
         treated = np.where(is_treated, chance, 1 - chance)
         learner = UpliftLearner(seed=SEED).fit(
-            features.loc[rows["subject"]],
+            followed.features(rows),
             rows["value"].to_numpy(dtype=float),
             is_treated.astype(np.int64),
             np.column_stack([1 - treated, treated]),

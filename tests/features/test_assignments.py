@@ -149,10 +149,13 @@ def test_a_plan_is_one_campaign_and_nothing_is_no_treatment(connection: duckdb.D
     assert column(connection, "(campaign, is_holdout, is_explored)") == [("plan 1", 1, 0), ("plan 1", 0, 1)]
 
 
-def test_the_spine_holds_what_is_over_at_its_time_or_before_it(connection: duckdb.DuckDBPyConnection) -> None:
+def test_the_spine_holds_assignments_at_their_time_or_before_it(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
     log_of(connection, given("a", "2024-03-01"), given("a", "2024-01-01T23:30:00Z"), given("b", "2024-06-01"))
-    put_assignments_on_spine(connection, time_zone="Europe/Paris")
+    over = "(FROM assignments WHERE is_over = 1)"
+    put_assignments_on_spine(connection, over, time_zone="Europe/Paris")
     spine = "SELECT subject, as_of_day, as_of_month FROM spine"
     assert connection.execute(spine).fetchall() == [(1, 19724, 1), (2, 19783, 3)]
-    put_assignments_on_spine(connection, days_before=60)
+    put_assignments_on_spine(connection, over, days_before=60)
     assert connection.execute(spine).fetchall() == [(1, 19663, 11), (2, 19723, 1)]
