@@ -132,17 +132,15 @@ def led_back(lines: ir.Table, matches: ir.Table) -> ir.Table:
 
 
 def _excluded(orders: ir.Table, exclude: Mapping[str, Sequence[str]]) -> ir.BooleanValue:
-    """Tell which lines fit a rule: as a whole, by its beginning, or else by regular expression.
+    """Tell which lines fit a rule, by regular expression: LIKE ignores case on SQLite.
 
-    LIKE ignores case on SQLite, and regular expressions are dear there.
+    There is one for all rules of a column: each OR nests deeper, and SQLite's parser goes only so far.
     """
     hits = []
     for column, rules in exclude.items():
         text = orders[column].fill_null("")
-        starts = [rule[:-1] for rule in rules if rule.find("*") == len(rule) - 1]
         hits.append(text.isin([rule for rule in rules if "*" not in rule]))
-        hits += [text.left(len(start)) == start for start in starts]
-        patterns = [".*".join(map(re.escape, rule.split("*"))) for rule in rules if "*" in rule[:-1]]
+        patterns = [".*".join(map(re.escape, rule.split("*"))) for rule in rules if "*" in rule]
         if patterns:
             hits.append(text.re_search(f"^({'|'.join(patterns)})$"))
     return ibis.or_(*hits)

@@ -56,6 +56,19 @@ def test_a_customer_without_any_rows_has_only_the_calendar(shop: LiveEngine) -> 
     assert known == {"as_of_month": 3, "as_of_day": MARCH.day}
 
 
+def test_rules_for_every_column_are_not_too_deep_for_the_parser() -> None:
+    columns, rules = (
+        ("product_id", "category", "channel", "payment_method"),
+        ("POST", "BANK*", "GI*T", "TEST*"),
+    )
+    exclude = dict.fromkeys(columns, rules)
+    plan = FeaturePlan(horizon_days=90, order_columns=columns, mixes={"category": ("tea",)}, exclude=exclude)
+    live = LiveEngine(plan.sql()["sqlite"], profile=plan.profile("sqlite"))
+    with live.holding({"orders": [order(3, 1)]}, "a", MARCH) as held:
+        row = dict(zip(plan.names(), held.features(), strict=True))
+        assert (row["orders_all"], held.profile(lost_days=50)) == (1, (None, None))
+
+
 @pytest.fixture(scope="module")
 def retail(
     tmp_path_factory: pytest.TempPathFactory,
