@@ -18,6 +18,8 @@ FEWEST = 30
 """Customers held out of a treatment, and treated by it, from which on they tell its effect."""
 MOST_WEIGHT = 20.0
 """Of an assignment: one over its propensity, but a rare one must not tell all."""
+SEEN = 0.005
+"""A smaller share rounds to nothing."""
 MADE = {"orders": ("ordered", "stayed away"), "ended": ("left", "stayed")}
 """What a customer did by what is labelled, if it came and if not."""
 
@@ -54,10 +56,12 @@ class Undone:
         if self.share is None:
             few = f"{self.held_customers:,} customers to compare, {FEWEST} are needed"
             return f"{self.treatment} teaches as it happened ({few})"
+        rows = f"({self.treated:,} rows treated, {self.held:,} held out)"
+        if self.share < SEEN:
+            return f"{self.treatment} made no difference that is seen {rows}"
         did = MADE[outcome][0 if self.adds else 1]
         return (
-            f"{self.treatment}: of those treated who then {did}, {self.share:.0%} did so because of it "
-            f"({self.treated:,} rows treated, {self.held:,} held out)"
+            f"{self.treatment}: of those treated who then {did}, {self.share:.0%} did so because of it {rows}"
         )
 
 

@@ -85,8 +85,9 @@ def test_one_remark_says_what_was_undone(taught: Any) -> None:
 
 
 def test_a_treatment_without_effect_changes_nothing(taught: Any) -> None:
-    told, _ = taught(CALLED, happened(0.5, 0.5))
+    told, (note,) = taught(CALLED, happened(0.5, 0.5))
     pd.testing.assert_frame_equal(told, happened(0.5, 0.5))
+    assert "call made no difference that is seen (100 rows treated, 100 held out)" in note
 
 
 def test_an_order_before_its_treatment_was_not_made_by_it(taught: Any) -> None:
