@@ -42,7 +42,7 @@ def test_an_unknown_option_is_named_without_a_traceback(run: Run) -> None:
 def test_an_unexpected_failure_is_a_sentence_too_and_shown_on_request(
     scored_shop: Any, run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("features.staging.stage", lambda *_: 1 // 0)
+    monkeypatch.setattr("training.look.stage", lambda *_: 1 // 0)
     check = "check", "-c", scored_shop.file
     run(*check).assert_refused("an unexpected ZeroDivisionError", code=1)
     assert not caplog.records
