@@ -16,6 +16,7 @@ from features.configuration import Configuration, Project
 from features.contract import TREATMENTS
 from features.errors import InputError
 from features.instants import Cutoff
+from features.plan import FeaturePlan
 from features.protected import protected_attributes
 from features.quality import DataQuality
 from features.staging import stage
@@ -47,6 +48,7 @@ class Measure(Protocol):
         *,
         cutoff: Cutoff,
         planned: pa.Table,
+        model: FeaturePlan,
     ) -> Mapping[str, Effect]:
         """Measure what was assigned before the cutoff."""
 
@@ -152,7 +154,13 @@ class PlanJob:
     def _effects(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, Effect]:
         """Measure what was done so far, and let contact rules know what plans assigned."""
         planned = self.store.plans.log(before=self.run.as_of)
-        effects = self.measure(connection, self.configuration, cutoff=self._cutoff, planned=planned)
+        effects = self.measure(
+            connection,
+            self.configuration,
+            cutoff=self._cutoff,
+            planned=planned,
+            model=self.bundle.plan(),
+        )
         connection.execute(f"CREATE OR REPLACE TABLE {TREATMENTS.name} AS SELECT * FROM {ASSIGNMENTS}")
         return effects
 

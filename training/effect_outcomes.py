@@ -55,11 +55,14 @@ class Followed:
         Says what an order is worth, and the horizon.
     cutoff
         Until when records are complete.
+    model
+        The features of a model that is told what was learnt; without one, those that the records allow.
     """
 
     connection: duckdb.DuckDBPyConnection
     configuration: Configuration
     cutoff: Cutoff
+    model: FeaturePlan | None = None
 
     def outcomes(self) -> pd.DataFrame:
         """Return one row per assignment that is over and was no exploration, by its number.
@@ -116,8 +119,8 @@ class Followed:
 
     @cached_property
     def plan(self) -> FeaturePlan:
-        """The features that the records allow."""
-        return plan_features(
+        """The features of the model, or those that the records allow."""
+        return self.model or plan_features(
             self.connection,
             feature_sources(self.configuration, self.connection),
             horizon_days=self.horizon_days,

@@ -15,6 +15,7 @@ from features.contract import DAY
 from features.errors import InputError
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
+from features.plan import FeaturePlan
 from features.staging import stage
 from models.effects import EVERYBODY, NOBODY_HELD, NOT_OVER, Effect, Effects, effect_table
 from models.uplift import UpliftLearner
@@ -44,6 +45,7 @@ def measure(
     *,
     cutoff: Cutoff,
     planned: pa.Table | None = None,
+    model: FeaturePlan | None = None,
 ) -> Effects:
     """Measure the effect of every treatment that was assigned before the cutoff.
 
@@ -55,6 +57,8 @@ def measure(
         Until when records are complete.
     planned
         What plans assigned, as of `features.assignments.assignments`.
+    model
+        The features by which differences between customers are told; without it those that the records allow.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def measure(
     log_of(connection, configuration, cutoff=cutoff, planned=planned)
     if configuration.project.setting == "labelled":
         return {}
-    followed = Followed(connection, configuration, cutoff)
+    followed = Followed(connection, configuration, cutoff, model)
     known = compared(followed)
     table, learners = table_of(connection, known), uplifts(followed, known)
     return {

@@ -178,9 +178,8 @@ def test_who_wants_no_automated_decision_goes_to_a_person(desk: Desk, tmp_path: 
     assert written[f"plans/{plan.as_of:%Y-%m-%d}/person.csv"] == len(person)
 
 
-def test_what_a_plan_did_lately_is_not_done_again(desk: Desk) -> None:
-    week = timedelta(days=7)
-    desk.plan(CALL)
+def test_what_a_plan_did_lately_is_not_done_again(served_shop: Any, tmp_path: Path) -> None:
+    desk, week = Desk(served_shop, tmp_path), timedelta(days=7)
     ScoringJob(desk.configuration(), desk.bundle, "7", desk.store).run(as_of=desk.as_of - week)
     earlier = planned_run(desk.store, desk.as_of - week)
     before = PlanJob(desk.configuration(CALL), desk.bundle, desk.store, earlier, measure).make()
@@ -189,6 +188,7 @@ def test_what_a_plan_did_lately_is_not_done_again(desk: Desk) -> None:
     assert len(called) > 0
     assert set(rows.loc[called, "treatment"]) == {"nothing"}
     assert set(rows.loc[called, "reason"]) == {"had what is meant for this customer a short time ago"}
+    desk.store.close()
 
 
 def test_the_file_has_the_columns_that_are_promised(desk: Desk, tmp_path: Path) -> None:
@@ -210,8 +210,7 @@ def test_hand_outs_list_whom_to_treat_and_never_the_held_out(desk: Desk, tmp_pat
     listed = rows.loc[pd.concat([phone, pd.read_csv(folder / "email.csv")])["customer_id"]]
     assert not listed["is_holdout"].any()
     assert sum(written.values()) == len(listed)
-    desk.plan(CALL)
-    assert shown(desk.store, desk.plan(CALL)[0])[0].row_count == 2
+    assert shown(desk.store, plan)[0].row_count == 3
 
 
 def test_a_run_whose_scores_are_gone_is_refused(desk: Desk) -> None:
