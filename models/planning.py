@@ -59,7 +59,8 @@ class Decisions:
     arm
         The intended treatment, of shape (n,), -1 for nothing: what is done, or withheld from those held out.
     is_duty, is_holdout, is_explored
-        Why it is as it is, each of shape (n,).
+        Why it is as it is, each of shape (n,): explored is who got another treatment by chance than would
+        have been chosen.
     propensity
         The probability of what is done, of shape (n,).
     worth
@@ -158,13 +159,13 @@ def decide(
     parted = untied(gain * _precedence(playbooks), arms.customer_ids, key)
     allocation = allocate(parted, draws.left(limits), free=draws.free | is_duty)
     chosen = np.where(is_duty, duties, allocation.chosen)
-    is_explored = draws.explored != NOTHING
-    arm = np.where(is_explored, draws.explored, chosen)
+    by_chance = draws.explored != NOTHING
+    arm = np.where(by_chance, draws.explored, chosen)
     return Decisions(
         arm=arm,
         is_duty=is_duty,
-        is_holdout=draws.held & (arm != NOTHING) & ~is_explored,
-        is_explored=is_explored,
+        is_holdout=draws.held & (arm != NOTHING) & ~by_chance,
+        is_explored=by_chance & (arm != chosen),
         propensity=np.where(is_duty, 1.0, draws.propensity(chosen)),
         worth=np.where(np.isfinite(gain).any(axis=1), np.fmax.reduce(gain, axis=1), np.nan),
         prices={limit.name: float(price) for limit, price in zip(limits, allocation.prices, strict=True)},

@@ -81,10 +81,15 @@ def test_held_out_customers_take_no_place() -> None:
 def test_chance_decides_as_often_as_it_should() -> None:
     _, done = plan(arms([[10.0, 2.0]] * SEVERAL), books(CALL, MAIL), holdout=0.1, explore=0.1)
     assert done.is_holdout.mean() == pytest.approx(0.1, abs=0.02)
-    assert done.is_explored.mean() == pytest.approx(0.1, abs=0.02)
     assert set(done.propensity[done.is_holdout]) == {0.1}
     assert set(done.propensity[~done.is_holdout & (done.arm == 0)].round(6)) == {0.85}
-    assert set(done.propensity[done.is_explored & (done.arm == 1)].round(6)) == {0.05}
+    assert set(done.propensity[done.is_explored].round(6)) == {0.05}
+
+
+def test_explored_is_who_gets_another_treatment_than_would_have_been_chosen() -> None:
+    _, done = plan(arms([[10.0, 2.0]] * SEVERAL), books(CALL, MAIL), explore=0.2)
+    assert done.is_explored.mean() == pytest.approx(0.1, abs=0.02)
+    assert set(done.arm[done.is_explored]) == {1}
 
 
 def test_the_whole_weighs_one_when_it_is_weighed_by_chance() -> None:
