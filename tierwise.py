@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from features.configuration import Configuration, Project
+from features.configuration import Configuration
 from features.errors import InputError
 from features.faults import check_writable, sentence
 from features.instants import parse_as_of
@@ -99,11 +99,15 @@ def check(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
 @app.command()
 def train(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> None:
     """Take snapshots, judge all models on held-out periods, fit, register; the best becomes champion."""
+    from serving.report import on_treatments
+    from serving.store import open_store
     from training.scoreboard import render
     from training.train import train as run_training
 
-    configuration = _configuration(c, overrides)
-    done = run_training(configuration, as_of=parse_as_of(as_of) if as_of else None, progress=logger.info)
+    configuration, instant = _configuration(c, overrides), parse_as_of(as_of) if as_of else None
+    with open_store(configuration) as store:
+        planned = on_treatments(store)["planned"]
+    done = run_training(configuration, as_of=instant, planned=planned, progress=logger.info)
     if done.evaluation is not None:
         console.print(render(done.evaluation))
     typer.echo(
@@ -287,22 +291,9 @@ def main() -> None:
 
 
 def _configuration(file: Path, overrides: list[str] | None) -> Configuration:
-    """Read the configuration, and all its tables, whether the command needs them or not."""
-    from features.forecast_settings import ForecastSettings
-    from features.own_sources import OwnSettings
-    from features.sources import read_sources
-    from features.tier_settings import TierSettings
-    from features.treatment_settings import PlanSettings, read_treatments
-    from serving.settings import ServingSettings
+    from serving.project_file import read_configuration
 
-    configuration = Configuration.read(file, overrides or (), os.environ)
-    first = (("project", Project), ("features", OwnSettings), ("forecast", ForecastSettings))
-    last = (("tiers", TierSettings), ("plan", PlanSettings), ("serving", ServingSettings))
-    for name, model in (*first, *last):
-        configuration.section(name, model)
-    read_treatments(configuration)
-    read_sources(configuration)
-    return configuration
+    return read_configuration(file, overrides or ())
 
 
 if __name__ == "__main__":

@@ -120,6 +120,27 @@ def assignments(
     )
 
 
+def add_planned(
+    connection: duckdb.DuckDBPyConnection, planned: pa.Table | None, *, time_zone: str = "UTC"
+) -> None:
+    """Add what plans assigned to the staged ``treatments``; what carries a plan out counts once.
+
+    Parameters
+    ----------
+    planned, time_zone
+        As of `assignments`. The propensity of what was explored is left unknown: rare as it is, its weight
+        would hide all others.
+    """
+    if planned is None or not planned.num_rows:
+        return
+    _fill_planned(connection, planned)
+    _fill_logged(connection, time_zone)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {TREATMENTS.name} AS SELECT * REPLACE "
+        f"(CASE WHEN is_explored = 0 THEN propensity END AS propensity) FROM ({_EACH_ONCE})"
+    )
+
+
 def put_assignments_on_spine(
     connection: duckdb.DuckDBPyConnection, rows: str, *, days_before: int = 0, time_zone: str = "UTC"
 ) -> None:

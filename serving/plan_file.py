@@ -87,7 +87,10 @@ def _with_texts(rows: pa.Table, plan: Plan) -> pa.Table:
 
 
 def shown(store: Store, plan: Plan) -> list[Table]:
-    """Lay a plan out for a terminal: a line per treatment, and what more of each limit would bring."""
+    """Lay a plan out for a terminal: a line per treatment, and what more of each limit would bring.
+
+    ``measured`` is the weight of what was measured of the effect; the rest is assumed.
+    """
     rows = store.plans.rows(plan.plan_id).to_pandas()
     table = Table(
         "treatment", "customers", "held out", "at random", "cost", "gain", "low", "high", "measured"
@@ -95,9 +98,10 @@ def shown(store: Store, plan: Plan) -> list[Table]:
     for name, part in rows[rows["treatment"] != NOTHING].groupby("treatment"):
         done = part[~part["is_holdout"]]
         counts = [len(done), len(part) - len(done), part["is_explored"].sum()]
-        money = [done[column].sum() for column in ("expected_cost", "expected_gain", "gain_low", "gain_high")]
+        cost, gain, low, high = done[["expected_cost", "expected_gain", "gain_low", "gain_high"]].sum()
+        money = f"{cost:,.0f}", f"{gain:,.0f} ({low:,.0f} to {high:,.0f})"
         trust = plan.facts["treatments"][name]["trust"]
-        table.add_row(str(name), *(f"{n:,}" for n in counts), *(f"{m:,.2f}" for m in money), f"{trust:.0%}")
+        table.add_row(str(name), *(f"{n:,}" for n in counts), *money, f"{trust:.0%}")
     table.add_row(NOTHING, f"{(rows['treatment'] == NOTHING).sum():,}")
     limits = Table("limit", "one more is worth")
     for name, price in plan.facts["prices"].items():

@@ -6,8 +6,10 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 from sklearn.base import clone
 
+from features.assignments import add_planned
 from features.batch import end_of_contracts, workplace
 from features.configuration import Configuration
 from features.errors import InputError
@@ -135,6 +137,7 @@ def train_contracts(
     champion: Bundle | None,
     *,
     as_of: datetime | None,
+    planned: pa.Table | None,
     progress: Progress,
 ) -> Training:
     """Train on the contracts known at `as_of`, by default the end of the data, and register the bundle.
@@ -146,6 +149,8 @@ def train_contracts(
     ----------
     champion
         The bundle that serves now; null for none.
+    planned
+        As of `training.train.train`.
 
     Raises
     ------
@@ -156,6 +161,7 @@ def train_contracts(
     with workplace(project.workspace) as connection:
         progress("reading the sources")
         stage(configuration, connection)
+        add_planned(connection, planned, time_zone=project.time_zone)
         lesson = _lesson(configuration, connection, as_of)
         lesson.check()
         why_unfit = unfit(champion, configuration, connection)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from features.assignments import add_planned
 from features.batch import end_of_data, workplace
 from features.configuration import Configuration
 from features.errors import InputError
@@ -139,6 +141,7 @@ def train(
     *,
     as_of: datetime | None = None,
     own: Sequence[Function] = (),
+    planned: pa.Table | None = None,
     progress: Progress = lambda _: None,
 ) -> Training:
     """Train on what is known at `as_of`, by default the end of the data, and register the bundle.
@@ -150,6 +153,8 @@ def train(
     ----------
     own
         Features beside those of the configuration: functions of ``days`` or ``lines``.
+    planned
+        What plans assigned, as of `features.assignments.assignments`; its effects are undone.
 
     Raises
     ------
@@ -167,54 +172,54 @@ def train(
     if project.setting == "labelled":
         done = labelled.train_labelled(configuration, registry, champion, as_of=as_of, progress=progress)
     elif project.setting == "contractual":
-        done = contracts.train_contracts(configuration, registry, champion, as_of=as_of, progress=progress)
+        done = contracts.train_contracts(
+            configuration, registry, champion, as_of=as_of, planned=planned, progress=progress
+        )
     else:
-        done = _train(configuration, registry, champion, as_of=as_of, own=own, progress=progress)
+        with workplace(project.workspace) as connection:
+            progress("reading the sources")
+            stage(configuration, connection)
+            add_planned(connection, planned, time_zone=project.time_zone)
+            lesson = lesson_of(configuration, connection, as_of, own)
+            done = _train(configuration, lesson, registry, champion, progress)
     return replace(done, verdict=done.verdict.after(unreadable))
 
 
 def _train(
     configuration: Configuration,
+    lesson: Lesson,
     registry: Registry,
     champion: Bundle | None,
-    *,
-    as_of: datetime | None,
-    own: Sequence[Function],
     progress: Progress,
 ) -> Training:
-    project = configuration.project
-    with workplace(project.workspace) as connection:
-        progress("reading the sources")
-        stage(configuration, connection)
-        lesson = lesson_of(configuration, connection, as_of, own)
-        progress("looking whether a feature knows the future")
-        lesson.check()
-        lesson = lesson.tuned(progress)
-        why_unfit = unfit(champion, configuration, connection)
-        rival = None if why_unfit else champion
-        trial = PotentialTrial(lesson.history, lesson.as_of, SEED)
-        held_out = lesson.held_out(rival, progress, watch=trial.watch)
-        verdict = judge(
-            held_out,
-            TREES,
-            has_rival=rival is not None,
-            as_of=lesson.as_of,
-            horizon_days=lesson.settings.horizon_days,
-        ).after(why_unfit)
-        progress(f"teaching {verdict.name} on everything known")
-        estimator, facts, present = lesson.taught(verdict.name)
-        beside = trial.outcome(estimator)
-        plan = lesson.history.plan
-        standings = Standings(configuration, lesson.history, estimator, beside.potential)
-        facts["churn_risk_grid"] = standings.risk_grid(lesson.as_of)
-        placement, transitions = standings.learnt(lesson.as_of)
-        facts["placement"] = placement.to_json()
+    progress("looking whether a feature knows the future")
+    lesson.check()
+    lesson = lesson.tuned(progress)
+    project, history = configuration.project, lesson.history
+    why_unfit = unfit(champion, configuration, history.connection)
+    rival = None if why_unfit else champion
+    trial = PotentialTrial(history, lesson.as_of, SEED)
+    held_out = lesson.held_out(rival, progress, watch=trial.watch)
+    verdict = judge(
+        held_out,
+        TREES,
+        has_rival=rival is not None,
+        as_of=lesson.as_of,
+        horizon_days=lesson.settings.horizon_days,
+    ).after(why_unfit)
+    progress(f"teaching {verdict.name} on everything known")
+    estimator, facts, present = lesson.taught(verdict.name)
+    beside = trial.outcome(estimator)
+    standings = Standings(configuration, history, estimator, beside.potential)
+    facts["churn_risk_grid"] = standings.risk_grid(lesson.as_of)
+    placement, transitions = standings.learnt(lesson.as_of)
+    facts["placement"] = placement.to_json()
     evaluation = None if held_out.empty else evaluate(held_out)
     facts |= {key: getattr(project, key) for key in ("setting", "currency", "time_zone")}
     facts["was_judged"] = evaluation is not None
     facts |= grade_of(held_out, verdict.name, list(recipes(lesson.settings, seed=SEED))).facts()
     facts |= beside.facts()
-    bundle = Bundle.of(estimator, plan, training=facts, potential=beside.potential)
+    bundle = Bundle.of(estimator, history.plan, training=facts, potential=beside.potential)
     if transitions is not None:
         bundle = bundle.with_document(TRANSITIONS, transitions.state())
     bundle = with_golden_histories(bundle, time_zone=project.time_zone)

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from features.assignments import Log, assignments, put_assignments_on_spine
+from features.assignments import Log, add_planned, assignments, put_assignments_on_spine
 from features.instants import Cutoff, micros, parse_as_of
 
 JULY = Cutoff.at(datetime(2024, 7, 1, tzinfo=UTC), "UTC")
@@ -159,3 +159,22 @@ def test_the_spine_holds_assignments_at_their_time_or_before_it(
     assert connection.execute(spine).fetchall() == [(1, 19724, 1), (2, 19783, 3)]
     put_assignments_on_spine(connection, over, days_before=60)
     assert connection.execute(spine).fetchall() == [(1, 19663, 11), (2, 19723, 1)]
+
+
+def test_what_plans_assigned_joins_the_log_and_what_carries_a_plan_out_counts_once(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    connection.execute(SOURCE)
+    rows = [given("a", "2024-03-05", run_id="run 1"), given("b", propensity=0.7)]
+    connection.executemany("INSERT INTO treatments VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    add_planned(connection, planned({}, {"customer_id": "c", "is_explored": True, "propensity": 0.01}))
+    told = connection.execute(
+        "SELECT customer_id, campaign, propensity FROM treatments ORDER BY 1"
+    ).fetchall()
+    assert told == [("a", "plan 1", 0.9), ("b", "coupon 2024-03-01", 0.7), ("c", "plan 1", None)]
+
+
+def test_without_a_plan_the_log_stays_as_it_is(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(SOURCE)
+    add_planned(connection, planned())
+    assert connection.execute("SELECT count(*) FROM treatments").fetchall() == [(0,)]
