@@ -200,14 +200,18 @@ def trial(seed: int) -> Iterator[dict[str, object]]:
                 rows = desk.plan(playbooks, *settings, f"plan.seed={learnt}", effects=effects)
                 arms = rows["treatment"].map({name: at for at, name in enumerate(TREATED)})
                 chosen = arms.fillna(NOTHING).to_numpy().astype(np.int64)
+                best_arms = best(gains, is_open, settings)
                 yield {
                     "shop": seed,
+                    "open": int(is_open.any(axis=1).sum()),
+                    "everybody": truly(truth, np.where(is_open.any(axis=1), is_open.to_numpy().argmax(axis=1), NOTHING)),
+                    "best_treated": int((best_arms != NOTHING).sum()),
                     "limits": title,
                     "effects": learnt,
                     "treated": int((chosen != NOTHING).sum()),
                     "expected": float(rows["expected_gain"].sum()),
                     "true": truly(truth, chosen),
-                    "best": truly(truth, best(gains, is_open, settings)),
+                    "best": truly(truth, best_arms),
                 }
 
 
@@ -215,6 +219,7 @@ def main() -> None:
     """Plan for some shops, and print what that gains."""
     shops = int(sys.argv[1]) if len(sys.argv) > 1 else SHOPS
     rows = pd.DataFrame([row for seed in range(shops) for row in trial(seed)])
+    print(rows.to_string())
     print("| shop | limits | effects | treated | expected gain | true gain | best plan's | share |")
     print(f"| --- | --- | --- {'| ---: ' * 5}|")
     for row in rows.to_dict("records"):

@@ -31,6 +31,8 @@ class PlanReasons:
         self._words: Mapping[str, str] = TABLE["plans"][language]
         self._arms, self._playbooks = proposal.arms, proposal.playbooks
         self._expected, self._decisions = proposal.expected, proposal.decisions
+        losing = self._expected.losing
+        self._is_losing = np.array([playbook.name in losing for playbook in self._playbooks])
         self._sources = [self._source(self._expected.trust[playbook.name]) for playbook in self._playbooks]
 
     def told(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
@@ -76,7 +78,7 @@ class PlanReasons:
             return self._words["beaten"].format(worth=worth)
         if worth > -np.inf:
             return self._words["not_worth"].format(worth=worth)
-        if self._arms.is_open[row].any():
-            return self._words["unknown"]
+        if (is_open := self._arms.is_open[row]).any():
+            return self._words["losing" if (is_open & self._is_losing).any() else "unknown"]
         rule, treatments = closed.get(self._arms.customer_ids[row], ("nobody", ""))
         return self._words[rule].format(treatments=treatments)

@@ -126,6 +126,8 @@ def test_what_was_measured_not_to_pay_is_planned_no_more() -> None:
     expected, done = plan(arms([[10.0]] * 40), books(CALL), measured, explore=0.5)
     assert expected.losing == ("call",)
     assert (done.arm == -1).all()
+    told = PlanReasons(Proposal(books(CALL), arms([[10.0]] * 40), expected, done), language="en").told({})
+    assert set(told) == {"what is open does not pay, as its outcomes show"}
 
 
 def test_what_was_measured_corrects_what_is_assumed() -> None:
