@@ -201,16 +201,17 @@ def trial(seed: int) -> Iterator[dict[str, object]]:
                 arms = rows["treatment"].map({name: at for at, name in enumerate(TREATED)})
                 chosen = arms.fillna(NOTHING).to_numpy().astype(np.int64)
                 best_arms = best(gains, is_open, settings)
+                everybody = np.where(is_open.any(axis=1), is_open.to_numpy().argmax(axis=1), NOTHING)
                 yield {
                     "shop": seed,
-                    "open": int(is_open.any(axis=1).sum()),
-                    "everybody": truly(truth, np.where(is_open.any(axis=1), is_open.to_numpy().argmax(axis=1), NOTHING)),
-                    "best_treated": int((best_arms != NOTHING).sum()),
                     "limits": title,
                     "effects": learnt,
+                    "open": int(is_open.any(axis=1).sum()),
+                    "everybody": truly(truth, everybody),
                     "treated": int((chosen != NOTHING).sum()),
                     "expected": float(rows["expected_gain"].sum()),
                     "true": truly(truth, chosen),
+                    "best_treated": int((best_arms != NOTHING).sum()),
                     "best": truly(truth, best_arms),
                 }
 
@@ -219,14 +220,16 @@ def main() -> None:
     """Plan for some shops, and print what that gains."""
     shops = int(sys.argv[1]) if len(sys.argv) > 1 else SHOPS
     rows = pd.DataFrame([row for seed in range(shops) for row in trial(seed)])
-    print(rows.to_string())
-    print("| shop | limits | effects | treated | expected gain | true gain | best plan's | share |")
-    print(f"| --- | --- | --- {'| ---: ' * 5}|")
+    print(
+        "| shop | limits | effects | open to | gain of treating all | treated | expected gain | true gain "
+        "| best: treated | gain | share |"
+    )
+    print(f"| --- | --- | --- {'| ---: ' * 8}|")
     for row in rows.to_dict("records"):
         print(
-            f"| {row['shop']} | {row['limits']} | {row['effects']} | {row['treated']:,} "
-            f"| {row['expected']:,.0f} | {row['true']:,.0f} | {row['best']:,.0f} "
-            f"| {row['true'] / row['best']:.1%} |"
+            f"| {row['shop']} | {row['limits']} | {row['effects']} | {row['open']:,} | {row['everybody']:,.0f} "
+            f"| {row['treated']:,} | {row['expected']:,.0f} | {row['true']:,.0f} "
+            f"| {row['best_treated']:,} | {row['best']:,.0f} | {row['true'] / row['best']:.1%} |"
         )
     for learnt, part in rows.groupby("effects"):
         print(f"\n{learnt}: {part['true'].sum() / part['best'].sum():.1%} of the best plans' gain")
