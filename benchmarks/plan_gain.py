@@ -227,8 +227,8 @@ def main() -> None:
     print(f"| --- | --- | --- {'| ---: ' * 8}|")
     for row in rows.to_dict("records"):
         print(
-            f"| {row['shop']} | {row['limits']} | {row['effects']} | {row['open']:,} | {row['everybody']:,.0f} "
-            f"| {row['treated']:,} | {row['expected']:,.0f} | {row['true']:,.0f} "
+            f"| {row['shop']} | {row['limits']} | {row['effects']} | {row['open']:,} "
+            f"| {row['everybody']:,.0f} | {row['treated']:,} | {row['expected']:,.0f} | {row['true']:,.0f} "
             f"| {row['best_treated']:,} | {row['best']:,.0f} | {row['true'] / row['best']:.1%} |"
         )
     for learnt, part in rows.groupby("effects"):
