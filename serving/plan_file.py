@@ -93,8 +93,9 @@ def shown(store: Store, plan: Plan) -> list[Table]:
     """
     rows = store.plans.rows(plan.plan_id).to_pandas()
     table = Table(
-        "treatment", "customers", "held out", "at random", "cost", "gain", "low", "high", "measured"
+        "treatment", "customers", "held out", "at random", "cost", "gain (80% interval)", "measured"
     )
+    table.columns[0].no_wrap = True
     for name, part in rows[rows["treatment"] != NOTHING].groupby("treatment"):
         done = part[~part["is_holdout"]]
         counts = [len(done), len(part) - len(done), part["is_explored"].sum()]

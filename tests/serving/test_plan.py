@@ -210,7 +210,9 @@ def test_hand_outs_list_whom_to_treat_and_never_the_held_out(desk: Desk, tmp_pat
     listed = rows.loc[pd.concat([phone, pd.read_csv(folder / "email.csv")])["customer_id"]]
     assert not listed["is_holdout"].any()
     assert sum(written.values()) == len(listed)
-    assert shown(desk.store, plan)[0].row_count == 3
+    treatments = shown(desk.store, plan)[0]
+    assert treatments.row_count == 3
+    assert list(treatments.columns[-1].cells) == ["0%", "0%", ""]
 
 
 def test_a_run_whose_scores_are_gone_is_refused(desk: Desk) -> None:
