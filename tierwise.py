@@ -99,14 +99,13 @@ def check(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> No
 @app.command()
 def train(c: File = HERE, overrides: Overrides = None, as_of: AsOf = None) -> None:
     """Take snapshots, judge all models on held-out periods, fit, register; the best becomes champion."""
-    from serving.report import on_treatments
     from serving.store import open_store
     from training.scoreboard import render
     from training.train import train as run_training
 
     configuration, instant = _configuration(c, overrides), parse_as_of(as_of) if as_of else None
     with open_store(configuration) as store:
-        planned = on_treatments(store)["planned"]
+        planned = store.plans.log()
     done = run_training(configuration, as_of=instant, planned=planned, progress=logger.info)
     if done.evaluation is not None:
         console.print(render(done.evaluation))
@@ -183,11 +182,12 @@ def plan(
         run = planned_run(store, parse_as_of(as_of) if as_of else None)
         bundle = Bundle.read(registry_of(configuration).fetch(int(run.model_version)))
         done = PlanJob(configuration, bundle, store, run, measure).make()
-        if out is not None:
-            write_plan(store, done, out)
-        for table in shown(store, done):
-            console.print(table)
-        handed = write_hand_outs(store, done, configuration.project.workspace)
+        rows = store.plans.rows(done.plan_id)
+    if out is not None:
+        write_plan(done, rows, out)
+    for table in shown(done, rows):
+        console.print(table)
+    handed = write_hand_outs(done, rows, configuration.project.workspace)
     for line in (*remarks(done), *handed):
         typer.echo(line)
 

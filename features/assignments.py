@@ -11,10 +11,9 @@ from features.batch import SPINE, tables_in
 from features.contract import DAY, SCALE, TREATMENTS
 from features.instants import Cutoff
 from features.parsing import literal, local_day
+from features.treatment_settings import NOTHING
 
 ASSIGNMENTS: Final = "assignments"
-NOTHING: Final = "nothing"
-"""The treatment that is none."""
 COLUMNS = MappingProxyType(
     {
         "customer_id": "VARCHAR",

@@ -1,4 +1,7 @@
-"""A published plan as files: Parquet for machines, and per channel what those who carry it out need."""
+"""A published plan as files: Parquet for machines, and per channel what those who carry it out need.
+
+The rows of a plan are read once, by `serving.plans.Plans.rows`.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,6 @@ from features.scratch import whole_file
 from features.treatment_settings import NOTHING
 from serving.plan_rows import PERSON
 from serving.plans import ROWS, Plan
-from serving.store import Store
 
 COLUMNS = (
     *("plan_id", "run_id", "as_of", "customer_id", "treatment", "channel", "due_from", "due_to"),
@@ -26,9 +28,9 @@ HAND_OUT = ("customer_id", "treatment", "product_id", "due_from", "due_to", "tex
 FOLDER = "plans"
 
 
-def write_plan(store: Store, plan: Plan, file: Path) -> None:
+def write_plan(plan: Plan, rows: pa.Table, file: Path) -> None:
     """Write a published plan as Parquet, one row per customer; the file appears whole or not at all."""
-    rows = _with_texts(store.plans.rows(plan.plan_id), plan)
+    rows = _with_texts(rows, plan)
     common = {
         "plan_id": pa.scalar(plan.plan_id),
         "run_id": pa.scalar(plan.run_id),
@@ -40,7 +42,7 @@ def write_plan(store: Store, plan: Plan, file: Path) -> None:
         pq.write_table(pa.table({name: columns[name] for name in COLUMNS}), unfinished)
 
 
-def write_hand_outs(store: Store, plan: Plan, workspace: Path) -> dict[str, int]:
+def write_hand_outs(plan: Plan, rows: pa.Table, workspace: Path) -> dict[str, int]:
     """Write a CSV per channel: whom to treat how, the most urgent treatments first.
 
     Those held out are in none. Customers about whom a person decides are in ``person.csv``, with the reason.
@@ -49,7 +51,6 @@ def write_hand_outs(store: Store, plan: Plan, workspace: Path) -> dict[str, int]
     -------
     By file, below the workspace, how many customers it lists; files of a plan before at the same `as_of` go.
     """
-    rows = store.plans.rows(plan.plan_id)
     folder = workspace / FOLDER / f"{plan.as_of:%Y-%m-%d}"
     folder.mkdir(parents=True, exist_ok=True)
     for outdated in folder.glob("*.csv"):
@@ -86,24 +87,24 @@ def _with_texts(rows: pa.Table, plan: Plan) -> pa.Table:
     return rows.set_column(place, "text", pc.coalesce(rows["text"], texts))
 
 
-def shown(store: Store, plan: Plan) -> list[Table]:
+def shown(plan: Plan, rows: pa.Table) -> list[Table]:
     """Lay a plan out for a terminal: a line per treatment, and what more of each limit would bring.
 
     ``measured`` is the weight of what was measured of the effect; the rest is assumed.
     """
-    rows = store.plans.rows(plan.plan_id).to_pandas()
+    planned = rows.to_pandas()
     table = Table(
         "treatment", "customers", "held out", "at random", "cost", "gain (80% interval)", "measured"
     )
     table.columns[0].no_wrap = True
-    for name, part in rows[rows["treatment"] != NOTHING].groupby("treatment"):
+    for name, part in planned[planned["treatment"] != NOTHING].groupby("treatment"):
         done = part[~part["is_holdout"]]
         counts = [len(done), len(part) - len(done), part["is_explored"].sum()]
         cost, gain, low, high = done[["expected_cost", "expected_gain", "gain_low", "gain_high"]].sum()
         money = f"{cost:,.0f}", f"{gain:,.0f} ({low:,.0f} to {high:,.0f})"
         trust = plan.facts["treatments"][name]["trust"]
         table.add_row(str(name), *(f"{n:,}" for n in counts), *money, f"{trust:.0%}")
-    table.add_row(NOTHING, f"{(rows['treatment'] == NOTHING).sum():,}")
+    table.add_row(NOTHING, f"{(planned['treatment'] == NOTHING).sum():,}")
     limits = Table("limit", "one more is worth")
     for name, price in plan.facts["prices"].items():
         limits.add_row(name, f"{price:,.2f}")

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from features.treatment_settings import NOTHING
 from serving.bulk import CHUNK_ROWS, append, read
 from serving.database import Database, StoreError
 from serving.tables import PLANS, RUNS, TREATMENTS, arrow_schema
@@ -53,15 +54,19 @@ _CUSTOMER = (
     .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
     .where(PLANS.c.plan_key == _LATEST_KEY, TREATMENTS.c.customer_id == sa.bindparam("customer_id"))
 )
-_LOG = sa.select(
-    PLANS.c.plan_id,
-    TREATMENTS.c.customer_id,
-    PLANS.c.as_of.label("assigned_at"),
-    *(TREATMENTS.c[name] for name in ("treatment", "propensity", "is_holdout", "is_explored")),
-    TREATMENTS.c.expected_cost.label("cost"),
-    TREATMENTS.c.channel,
-    PLANS.c.run_id,
-).join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
+_LOG = (
+    sa.select(
+        PLANS.c.plan_id,
+        TREATMENTS.c.customer_id,
+        PLANS.c.as_of.label("assigned_at"),
+        *(TREATMENTS.c[name] for name in ("treatment", "propensity", "is_holdout", "is_explored")),
+        TREATMENTS.c.expected_cost.label("cost"),
+        TREATMENTS.c.channel,
+        PLANS.c.run_id,
+    )
+    .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
+    .where(TREATMENTS.c.treatment != NOTHING)
+)
 
 
 class Plans:
@@ -91,8 +96,13 @@ class Plans:
         with self._database.reading() as connection:
             return read(connection, query.order_by(TREATMENTS.c.customer_id))
 
-    def log(self, *, before: datetime) -> pa.Table:
-        """Read what all plans with an `as_of` before a time assigned to whom, one row per customer and plan.
+    def log(self, *, before: datetime | None = None) -> pa.Table:
+        """Read what plans assigned to whom: one row per plan and customer for whom a treatment was intended.
+
+        Parameters
+        ----------
+        before
+            Plans with an `as_of` strictly before it are read; without it all.
 
         Returns
         -------
@@ -100,7 +110,7 @@ class Plans:
         run_id``; ``assigned_at`` is the plan's `as_of`, ``cost`` what was expected.
         """
         with self._database.reading() as connection:
-            return read(connection, _LOG.where(PLANS.c.as_of < before))
+            return read(connection, _LOG if before is None else _LOG.where(PLANS.c.as_of < before))
 
     def publish(self, plan: Plan, rows: pa.Table) -> None:
         """Publish a plan whole, or, on any error, not at all; it replaces the plan of the same `as_of`.

@@ -1,6 +1,6 @@
 """What was published of where customers stand, as plain values: a report is made of them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -50,7 +50,7 @@ def on_record(store: Store) -> dict[str, Any]:
 def on_treatments(store: Store) -> dict[str, pa.Table]:
     """Read what all plans assigned, ``planned``, and where everybody stood when, ``standings``."""
     return {
-        "planned": store.plans.log(before=datetime.max.replace(tzinfo=UTC)),
+        "planned": store.plans.log(),
         "standings": pa.concat_tables([store.periods(kind=kind) for kind in KINDS]),
     }
 

@@ -126,7 +126,7 @@ def test_whoever_gets_an_offer_gets_a_product_with_it(two: Planned) -> None:
 
 def test_the_text_tells_each_customer_s_own_facts(desk: Desk, tmp_path: Path) -> None:
     plan, rows = desk.plan(CALL.replace("Call, and listen.", "{orders_all} orders: call by {due_to}."), MAIL)
-    write_plan(desk.store, plan, tmp_path / "plan.parquet")
+    write_plan(plan, desk.store.plans.rows(plan.plan_id), tmp_path / "plan.parquet")
     texts = pd.read_parquet(tmp_path / "plan.parquet").groupby("treatment")["text"]
     last = desk.as_of.date() + timedelta(days=13)
     assert texts.get_group("call").str.fullmatch(rf"\d+ orders: call by {last}\.").all()
@@ -174,7 +174,7 @@ def test_who_wants_no_automated_decision_goes_to_a_person(desk: Desk, tmp_path: 
     assert len(person) > 0
     assert set(person["treatment"]) == {"nothing"}
     assert set(person["reason"]) == {"wants no automated decisions: a person decides about call"}
-    written = write_hand_outs(desk.store, plan, tmp_path)
+    written = write_hand_outs(plan, desk.store.plans.rows(plan.plan_id), tmp_path)
     assert written[f"plans/{plan.as_of:%Y-%m-%d}/person.csv"] == len(person)
 
 
@@ -193,7 +193,7 @@ def test_what_a_plan_did_lately_is_not_done_again(served_shop: Any, tmp_path: Pa
 
 def test_the_file_has_the_columns_that_are_promised(desk: Desk, tmp_path: Path) -> None:
     plan, _ = desk.plan(CALL, MAIL)
-    write_plan(desk.store, plan, tmp_path / "plan.parquet")
+    write_plan(plan, desk.store.plans.rows(plan.plan_id), tmp_path / "plan.parquet")
     written = pq.read_table(tmp_path / "plan.parquet")
     assert tuple(written.column_names) == COLUMNS
     assert written.schema.field("as_of").type == pa.timestamp("us", "UTC")
@@ -202,7 +202,7 @@ def test_the_file_has_the_columns_that_are_promised(desk: Desk, tmp_path: Path) 
 
 def test_hand_outs_list_whom_to_treat_and_never_the_held_out(desk: Desk, tmp_path: Path) -> None:
     plan, rows = desk.plan(CALL, MAIL, "[plan]\nholdout = 0.3\n")
-    written = write_hand_outs(desk.store, plan, tmp_path)
+    written = write_hand_outs(plan, desk.store.plans.rows(plan.plan_id), tmp_path)
     folder = tmp_path / "plans" / f"{plan.as_of:%Y-%m-%d}"
     phone = pd.read_csv(folder / "phone.csv")
     assert phone.columns.tolist() == ["customer_id", "treatment", "due_from", "due_to", "text"]
@@ -210,7 +210,7 @@ def test_hand_outs_list_whom_to_treat_and_never_the_held_out(desk: Desk, tmp_pat
     listed = rows.loc[pd.concat([phone, pd.read_csv(folder / "email.csv")])["customer_id"]]
     assert not listed["is_holdout"].any()
     assert sum(written.values()) == len(listed)
-    treatments = shown(desk.store, plan)[0]
+    treatments = shown(plan, desk.store.plans.rows(plan.plan_id))[0]
     assert treatments.row_count == 3
     assert list(treatments.columns[-1].cells) == ["0%", "0%", ""]
 
