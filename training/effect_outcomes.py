@@ -18,6 +18,7 @@ from features.plan import FeaturePlan
 from features.protected import feature_sources
 from features.survey import plan_features
 from training.contract_labels import contract_label_query, label_contracts
+from training.crowd import PLACES, places
 from training.labels import label_query, label_spine
 
 BEFORE = ("value_before", "value_earlier", "orders_before", "orders_earlier")
@@ -26,8 +27,6 @@ EARLIER = 3
 FOLLOWED = "followed"
 MOST = 1_000_000
 """Assignments that are followed: more tell hardly more."""
-PARTS = 1_000_000
-"""That customers are hashed to; a share draws those in the first of them."""
 KINDS = ("value_tier", "lifecycle_stage")
 """Of the standing that effects are told by."""
 WAITING = "is_over = 0 AND is_explored = 0"
@@ -78,7 +77,7 @@ class Followed:
         self.connection.execute(
             f"CREATE OR REPLACE TABLE {FOLLOWED} AS SELECT * EXCLUDE (is_over) FROM {ASSIGNMENTS} "
             "WHERE is_over = 1 AND is_explored = 0 "
-            f"AND hash(customer_id) % {PARTS} < {round(self.share() * PARTS)}"
+            f"AND hash(customer_id) % {PLACES} < {places(self.share())}"
         )
         rows = self.connection.execute(f"FROM {FOLLOWED} ORDER BY subject").df()
         if rows.empty:
