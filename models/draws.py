@@ -112,7 +112,6 @@ class Draws:
         *,
         holdout: float,
         explore: float,
-        duty: NDArray[np.bool_] | None = None,
     ) -> Self:
         """Read what was drawn: the lowest units are held out, the highest explore.
 
@@ -125,18 +124,15 @@ class Draws:
         units
             (n,) of `unit`, under a key of this plan.
         is_open
-            (n, k) arms open.
+            (n, k) arms open; nothing is drawn for rows without any.
         limits
             As of the allocation.
         holdout, explore
             Shares, together at most 1.
-        duty
-            (n,) rows that nothing is drawn for.
         """
-        drawn = np.any(is_open if duty is None else is_open & ~duty[:, None], axis=1)
-        held = np.where(drawn, holdout, 0.0)
-        among = np.maximum(is_open.sum(axis=1), 1)
-        shares = np.where(is_open & drawn[:, None], (explore / among)[:, None], 0.0)
+        among = is_open.sum(axis=1)
+        held = np.where(among > 0, holdout, 0.0)
+        shares = np.where(is_open, (explore / np.maximum(among, 1))[:, None], 0.0)
         shares *= _scale(shares, limits)
         return cls(units < held, _arms(units, shares), held, shares)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from features.treatment_settings import PlanSettings
 from models.allocation import allocate
@@ -17,18 +18,19 @@ from models.playbooks import Playbook
 from models.relaxation import NOTHING, Limit
 
 BUDGET = "budget"
-LOSS = 1.959963984540054
+LOSS = float(norm.ppf(0.975))
 """Standard errors: a treatment whose net gain lies below zero by so many is planned no more."""
 
 
 @dataclass(frozen=True)
-class Prospects:
+class Expectations:
     """What each treatment is expected to cost and to add, for n customers and k treatments.
 
     Parameters
     ----------
     cost, effect, sd
-        In the project's currency, of shape (n, k); NaN where closed or unknown. ``sd`` is that of the effect.
+        In the project's currency, of shape (n, k); NaN where closed. ``sd`` is that of the effect; both are
+        NaN where nothing is known of it, and the cost is then that of an effect of 0.
     kept
         The share of an added value that is left after the playbook's share of costs, of shape (k,).
     trust
@@ -88,51 +90,58 @@ class Proposal:
 
     playbooks: Sequence[Playbook]
     arms: Arms
-    expected: Prospects
+    expected: Expectations
     decisions: Decisions
 
 
-def prospects(
+def expect(
     arms: Arms,
     playbooks: Sequence[Playbook],
     effects: Mapping[str, Effect],
-    differs: Mapping[str, Vector],
-) -> Prospects:
+    uplifts: Mapping[str, Vector],
+) -> Expectations:
     """Say what each open treatment is expected to cost and to add.
 
     Parameters
     ----------
     effects
         What was measured, by treatment.
-    differs
+    uplifts
         By treatment the measured effect on every customer, of shape (n,), where it differs beyond noise.
     """
     cost, effect, sd = (np.full(arms.effect.shape, np.nan) for _ in range(3))
     trust, losing = {}, []
     for at, playbook in enumerate(playbooks):
-        rows = np.flatnonzero(arms.is_open[:, at] & np.isfinite(arms.effect[:, at]))
+        rows = np.flatnonzero(arms.is_open[:, at])
+        uplift = uplifts.get(playbook.name)
         measured = effects.get(playbook.name)
-        belief = _believed(arms.effect[rows, at], measured, differs.get(playbook.name), rows)
+        belief = _believed(arms.effect[rows, at], measured, None if uplift is None else uplift[rows])
         effect[rows, at], sd[rows, at] = belief.mean, belief.sd
-        cost[rows, at] = playbook.cost + playbook.cost_share * (arms.value[rows] + belief.mean).clip(0)
+        with_it = arms.value[rows] + np.nan_to_num(belief.mean)
+        cost[rows, at] = playbook.cost + playbook.cost_share * with_it.clip(0)
         trust[playbook.name] = belief.trust
         if len(rows) and measured and measured.value + LOSS * measured.value_se < cost[rows, at].mean():
             losing.append(playbook.name)
     kept = np.array([1 - playbook.cost_share for playbook in playbooks])
-    return Prospects(cost, effect, sd, kept, trust, tuple(losing))
+    return Expectations(cost, effect, sd, kept, trust, tuple(losing))
 
 
-def _believed(
-    assumed: Vector, measured: Effect | None, differs: Vector | None, rows: NDArray[np.int64]
-) -> Belief:
-    if measured is None or measured.reason is not None:
+def _believed(assumed: Vector, measured: Effect | None, uplift: Vector | None) -> Belief:
+    """Correct what is assumed of customers, NaN where nothing is, by what was measured.
+
+    Of whom nothing is assumed the average of the others is; where effects were measured to differ the average
+    that counts is the one of these customers.
+    """
+    if measured is None or measured.reason is not None or not len(assumed):
         return believed(assumed)
-    own = None if differs is None else differs[rows]
-    return believed(assumed, average=measured.value, error=measured.value_se, differs=own)
+    known = np.isfinite(assumed)
+    assumed = np.where(known, assumed, assumed[known].mean() if known.any() else 0.0)
+    average = measured.value if uplift is None else float(uplift.mean())
+    return believed(assumed, average=average, error=measured.value_se, differs=uplift)
 
 
 def decide(
-    arms: Arms, playbooks: Sequence[Playbook], expected: Prospects, settings: PlanSettings, *, key: str
+    arms: Arms, playbooks: Sequence[Playbook], expected: Expectations, settings: PlanSettings, *, key: str
 ) -> Decisions:
     """Decide for everybody: duties first, then what chance gives, then what gains most within the limits.
 
@@ -144,17 +153,9 @@ def decide(
     limits = _limits(arms, playbooks, expected, settings)
     duties, limits = _duties(arms, playbooks, limits)
     is_duty = duties != NOTHING
-    left = [at for at, book in enumerate(playbooks) if not book.duty and book.name not in expected.losing]
-    is_open = np.zeros_like(arms.is_open)
-    is_open[:, left] = arms.is_open[:, left] & ~is_duty[:, None]
-    draws = Draws.of(
-        unit(arms.customer_ids, key),
-        is_open,
-        limits,
-        holdout=settings.holdout,
-        explore=settings.explore,
-        duty=is_duty,
-    )
+    is_open = _left_to_choose(arms, playbooks, expected) & ~is_duty[:, None]
+    units = unit(arms.customer_ids, key)
+    draws = Draws.of(units, is_open, limits, holdout=settings.holdout, explore=settings.explore)
     gain = np.where(is_open, expected.gain, -np.inf)
     parted = untied(gain * _precedence(playbooks), arms.customer_ids, key)
     allocation = allocate(parted, draws.left(limits), free=draws.free | is_duty)
@@ -164,14 +165,20 @@ def decide(
     return Decisions(
         arm=arm,
         is_duty=is_duty,
-        is_holdout=draws.held & (arm != NOTHING) & ~by_chance,
+        is_holdout=draws.held & (arm != NOTHING),
         is_explored=by_chance & (arm != chosen),
-        propensity=np.where(is_duty, 1.0, draws.propensity(chosen)),
+        propensity=draws.propensity(chosen),
         worth=np.where(np.isfinite(gain).any(axis=1), np.fmax.reduce(gain, axis=1), np.nan),
         prices={limit.name: float(price) for limit, price in zip(limits, allocation.prices, strict=True)},
         bound=allocation.bound,
         achieved=allocation.achieved,
     )
+
+
+def _left_to_choose(arms: Arms, playbooks: Sequence[Playbook], expected: Expectations) -> NDArray[np.bool_]:
+    """Tell which open treatments are chosen among: no duty, and none that loses."""
+    left = [not playbook.duty and playbook.name not in expected.losing for playbook in playbooks]
+    return np.asarray(arms.is_open & np.array(left, dtype=bool))
 
 
 def _precedence(playbooks: Sequence[Playbook]) -> Vector:
@@ -181,7 +188,7 @@ def _precedence(playbooks: Sequence[Playbook]) -> Vector:
 
 
 def _limits(
-    arms: Arms, playbooks: Sequence[Playbook], expected: Prospects, settings: PlanSettings
+    arms: Arms, playbooks: Sequence[Playbook], expected: Expectations, settings: PlanSettings
 ) -> list[Limit]:
     """List what there is not enough of: money, the channels' and the treatments' places."""
     limits = []

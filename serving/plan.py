@@ -1,11 +1,11 @@
 """One plan: what is done for everybody in a published run, within budget and places."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -27,7 +27,7 @@ from models.contact_rules import ContactRules, open_arms
 from models.effects import Effect
 from models.likelihood import Vector
 from models.placement import Placement
-from models.planning import Proposal, decide, prospects
+from models.planning import Proposal, decide, expect
 from models.playbooks import Playbook, left_out, playbooks
 from models.subjects import TABLE
 from serving.feature_rows import make_features
@@ -91,19 +91,30 @@ class PlanJob:
             published = self.store.plans.at(self.run.as_of)
             if published and published.plan_id == plan.plan_id:
                 return published
-            effects = self._effects(connection)
-            make_features(connection, self.bundle, self._cutoff)
-            books = self._open_arms(connection)
-            arms = Arms.read(connection, books)
-            expected = prospects(arms, books, effects, self._differs(connection, effects))
-            decisions = decide(arms, books, expected, self._settings, key=f"{self._seed} {self.run.run_id}")
-            proposal = Proposal(books, arms, expected, decisions)
-            rows = PlanRows(connection, proposal, self._settings, self._cutoff, self.bundle.plan())
-            table = rows.table(language=self._serving.language)
-            facts = summary(proposal, effects) | {"left_out": self._left_out(connection)}
+            table, facts = self._made(connection)
         done = replace(plan, customers=table.num_rows, facts=facts)
         self.store.plans.publish(done, table)
         return done
+
+    def _made(self, connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, dict[str, Any]]:
+        """Make the rows of the plan, and what is said of the whole."""
+        effects = self._effects(connection)
+        make_features(connection, self.bundle, self._cutoff)
+        proposal = self._proposal(connection, self._open_arms(connection), effects)
+        rows = PlanRows(connection, proposal, self._settings, self._cutoff, self.bundle.plan())
+        facts = summary(proposal, effects) | {"left_out": self._left_out(connection)}
+        return rows.table(language=self._serving.language), facts
+
+    def _proposal(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        books: Sequence[Playbook],
+        effects: Mapping[str, Effect],
+    ) -> Proposal:
+        arms = Arms.read(connection, books)
+        expected = expect(arms, books, effects, self._uplifts(connection, effects))
+        decisions = decide(arms, books, expected, self._settings, key=f"{self._seed} {self.run.run_id}")
+        return Proposal(books, arms, expected, decisions)
 
     @property
     def _project(self) -> Project:
@@ -207,7 +218,7 @@ class PlanJob:
         except LookupError as error:
             raise InputError(f"{error}; score again, or raise serving.keep_runs") from None
 
-    def _differs(
+    def _uplifts(
         self, connection: duckdb.DuckDBPyConnection, effects: Mapping[str, Effect]
     ) -> dict[str, Vector]:
         """Tell by treatment its effect on every customer, where that differs beyond noise."""

@@ -48,14 +48,8 @@ def test_what_is_done_comes_as_often_as_its_propensity_says() -> None:
     assert counts / rounds == pytest.approx(wanted, abs=0.03)
 
 
-def test_a_duty_is_left_to_no_chance() -> None:
-    draws = Draws.of(
-        np.array([0.0, 0.999]),
-        np.ones((2, 1), dtype=bool),
-        holdout=0.5,
-        explore=0.5,
-        duty=np.ones(2, dtype=bool),
-    )
+def test_to_whom_nothing_is_open_nothing_is_left_to_chance() -> None:
+    draws = Draws.of(np.array([0.0, 0.999]), np.zeros((2, 1), dtype=bool), holdout=0.5, explore=0.5)
     assert not draws.free.any()
     assert draws.propensity(np.array([0, 0])).tolist() == [1.0, 1.0]
 

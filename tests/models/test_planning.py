@@ -9,7 +9,7 @@ from features.treatment_settings import PlanSettings, TreatmentSettings
 from models.arms import Arms
 from models.effects import Effect
 from models.plan_reasons import PlanReasons
-from models.planning import Decisions, Proposal, Prospects, decide, prospects
+from models.planning import Decisions, Expectations, Proposal, decide, expect
 from models.playbooks import Playbook, playbooks
 
 CALL = {"name": "call", "purpose": "care", "channels": ("phone",), "when": "clv > 0", "cost": 4.0}
@@ -33,8 +33,8 @@ def arms(effect: Sequence[Sequence[float | None]], *, value: float = 100.0) -> A
 
 def plan(
     opened: Arms, read: Sequence[Playbook], effects: Mapping[str, Effect] | None = None, **settings: Any
-) -> tuple[Prospects, Decisions]:
-    expected = prospects(opened, read, effects or {}, {})
+) -> tuple[Expectations, Decisions]:
+    expected = expect(opened, read, effects or {}, {})
     usual = {"holdout": 0.0, "explore": 0.0}
     return expected, decide(opened, read, expected, PlanSettings.model_validate(usual | settings), key="k")
 
@@ -73,9 +73,12 @@ def test_a_full_channel_goes_to_whom_it_gains_most_and_has_its_price() -> None:
 
 
 def test_held_out_customers_take_no_place() -> None:
-    """One call, and a holdout that is larger: the call is made, and the others are still meant for one."""
-    _, done = plan(arms([[10.0]] * SEVERAL), books(CALL | {"capacity": 1}), holdout=0.5)
-    assert (done.arm[~done.is_holdout] == 0).sum() <= 1
+    """All ten calls are made, and whoever gains as much and gets none was meant for one and held out."""
+    gains = np.linspace(10, 11, SEVERAL)
+    _, done = plan(arms(gains[:, None].tolist()), books(CALL | {"capacity": 10}), holdout=0.5)
+    called = np.flatnonzero((done.arm == 0) & ~done.is_holdout)
+    assert len(called) == 10
+    assert (done.arm[called[0] :] == 0).all()
 
 
 def test_chance_decides_as_often_as_it_should() -> None:
@@ -135,6 +138,31 @@ def test_what_was_measured_corrects_what_is_assumed() -> None:
     expected, _ = plan(arms([[1.0], [3.0]]), books(CALL), measured)
     assert expected.effect[:, 0].tolist() == pytest.approx([3, 9], rel=0.01)
     assert expected.trust["call"] > 0.99
+
+
+def test_what_nobody_assumed_waits_until_it_is_measured_and_is_then_as_usual() -> None:
+    opened = arms([[1.0], [3.0], [1.0]])
+    opened.effect[2] = np.nan
+    expected, done = plan(opened, books(CALL))
+    assert (np.isnan(expected.gain[2, 0]), done.arm[2]) == (True, -1)
+    measured = {"call": Effect(900, 100, value=6.0, value_se=0.01)}
+    expected, done = plan(opened, books(CALL), measured)
+    assert expected.effect[:, 0].tolist() == pytest.approx([3, 9, 6], rel=0.01)
+    assert done.arm[2] == 0
+
+
+def test_what_is_explored_is_paid_for_though_nothing_is_known_of_its_effect() -> None:
+    opened = arms([[10.0]] * SEVERAL)
+    opened.effect[::2] = np.nan
+    _, done = plan(opened, books(CALL), budget=400.0, explore=0.5)
+    assert (done.arm[::2] == 0).any()
+    assert (done.arm == 0).sum() <= 100
+
+
+def test_where_effects_differ_the_average_is_that_of_whom_it_is_open_to() -> None:
+    measured = {"call": Effect(900, 100, value=6.0, value_se=1e-6)}
+    expected = expect(arms([[2.0], [2.0]]), books(CALL), measured, {"call": np.array([1.0, 3.0])})
+    assert expected.effect[:, 0].tolist() == pytest.approx([1, 3], rel=0.01)
 
 
 def test_a_log_that_tells_nothing_corrects_nothing() -> None:
