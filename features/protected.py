@@ -1,6 +1,6 @@
 """Protected attributes: customers are compared by them, and never forecast from them unless set so."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import duckdb
 
@@ -53,6 +53,28 @@ def check_attributes(connection: duckdb.DuckDBPyConnection, names: Sequence[str]
         if name not in known:
             hint = nearest(name, known) if known else "there are none; bring them as sources.customers"
             raise InputError(f"tiers.fairness.attributes: {name!r} is no attribute of customers; {hint}")
+
+
+def refuse_protected(columns: Iterable[str], protected: Collection[str], *, where: str) -> None:
+    """Refuse a condition or an amount that reads a protected attribute.
+
+    Parameters
+    ----------
+    columns
+        That it reads.
+    where
+        What it stands in, for the error.
+
+    Raises
+    ------
+    InputError
+        It reads one; names the first.
+    """
+    if named := [name for name in columns if name in protected]:
+        raise InputError(
+            f"{where} names {named[0]!r}, which tiers.fairness.attributes protects; take it out, or set "
+            "tiers.fairness.may_be_features = true"
+        )
 
 
 def _settings(configuration: Configuration) -> FairnessSettings:

@@ -11,6 +11,7 @@ from features.configuration import nearest
 from features.contract import Kind
 from features.errors import InputError
 from features.instants import Cutoff
+from features.protected import refuse_protected
 from features.treatment_settings import ANY, AUTOMATED, Cadence, PlanSettings
 from models.condition_values import literal
 from models.conditions import Condition
@@ -58,6 +59,7 @@ class ContactRules:
         *,
         columns: Mapping[str, Kind],
         tiers: Sequence[str] = DEFAULT_TIERS,
+        protected: Sequence[str] = (),
     ) -> Self:
         """Check the settings and read them.
 
@@ -67,33 +69,23 @@ class ContactRules:
             Of subjects, with what they hold.
         tiers
             Their names, best first.
+        protected
+            Attributes by which nobody is treated differently: those of `features.protected`.
 
         Raises
         ------
         InputError
-            A condition is wrong, or a channel or a tier is named that there is not.
+            A condition is wrong or names a protected attribute, or a channel or a tier is named that there is
+            not.
         """
-        channels = [channel for playbook in playbooks for channel in playbook.channels]
-        for place, named in _channels_named(settings):
-            if named not in channels:
-                known = nearest(named, dict.fromkeys(channels)) if channels else "there are no treatments"
-                raise InputError(f"{place}: no treatment goes over the channel {named!r}; {known}")
-        for number, each in enumerate(settings.cadence or ()):
-            if each.tier not in tiers:
-                raise InputError(
-                    f"plan.cadence.{number}.tier: there is no tier {each.tier!r}; {nearest(each.tier, tiers)}"
-                )
-        allowed = {
-            name: Condition.read(text, columns=columns, where=f"plan.allowed.{name}")
-            for name, text in settings.allowed.items()
-        }
+        _check_names(settings, playbooks, tiers)
+        allowed = {}
+        for name, text in settings.allowed.items():
+            where = f"plan.allowed.{name}"
+            allowed[name] = Condition.read(text, columns=columns, where=where)
+            refuse_protected(allowed[name].columns, protected, where=where)
         shipped = shipped_cadence(tiers) if all(each.is_shipped for each in playbooks) else ()
         return cls(settings, allowed, shipped if settings.cadence is None else settings.cadence)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of subjects that consent is told from, each once."""
-        return tuple(dict.fromkeys(name for each in self.allowed.values() for name in each.columns))
 
     def allows(self, name: str, cuts: Cuts) -> str:
         """Write whether a channel, ``any`` or ``automated`` is allowed to a customer."""
@@ -114,6 +106,20 @@ class ContactRules:
             if each.channels is not None and channel not in each.channels
         ]
         return f"coalesce(value_tier NOT IN ({', '.join(without)}), true)" if without else "true"
+
+
+def _check_names(settings: PlanSettings, playbooks: Sequence[Playbook], tiers: Sequence[str]) -> None:
+    """Refuse a channel that no treatment goes over, and a tier that there is not."""
+    channels = dict.fromkeys(channel for playbook in playbooks for channel in playbook.channels)
+    for place, named in _channels_named(settings):
+        if named not in channels:
+            known = nearest(named, channels) if channels else "there are no treatments"
+            raise InputError(f"{place}: no treatment goes over the channel {named!r}; {known}")
+    for number, each in enumerate(settings.cadence or ()):
+        if each.tier not in tiers:
+            raise InputError(
+                f"plan.cadence.{number}.tier: there is no tier {each.tier!r}; {nearest(each.tier, tiers)}"
+            )
 
 
 def _channels_named(settings: PlanSettings) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from sqlglot import exp
 from features.configuration import nearest
 from features.contract import Kind
 from features.errors import InputError
+from features.protected import refuse_protected
 from features.tier_settings import HIGH, LOW, ORDINARY, POTENTIAL
 from features.treatment_settings import Cadence, TreatmentSettings
 from models.amounts import Amount
@@ -116,11 +117,7 @@ def playbooks(
         raise InputError(f"treatments: the name {twice!r} stands twice; give each treatment its own name")
     read = tuple(_read(each, columns, tiers, is_shipped=False) for each in settings)
     for each in read:
-        if named := [name for name in each.columns if name in protected]:
-            raise InputError(
-                f"treatments.{each.name} names {named[0]!r}, which tiers.fairness.attributes protects; take "
-                "it out, or set tiers.fairness.may_be_features = true"
-            )
+        refuse_protected(each.columns, protected, where=f"treatments.{each.name}")
     return read
 
 

@@ -7,8 +7,8 @@ import duckdb
 import pyarrow as pa
 
 from features.contract import Kind
-from features.errors import InputError
 from features.instants import Cutoff
+from features.protected import refuse_protected
 from features.silence import Rhythm
 from features.tier_settings import TierSettings
 from models.placement import Placement, class_kinds, columns_read
@@ -78,7 +78,9 @@ class Rules:
             label_means="churn" if "churn_risk" in known else "conversion",
             columns={name: source.kind for name, source in known.items()} | class_kinds(self.setting),
         )
-        self._check_protected(policy)
+        fairness = self.settings.fairness
+        if not fairness.may_be_features:
+            refuse_protected(policy.columns, fairness.attributes, where="a condition in [tiers]")
         columns = {name: known[name] for name in columns_read(policy, known)}
         make_subjects(connection, scores, columns, cutoff)
         placement = Placement(
@@ -91,12 +93,3 @@ class Rules:
             cuts={},
         )
         return placement.measured(connection, TABLE, self.settings)
-
-    def _check_protected(self, policy: TierPolicy) -> None:
-        fairness = self.settings.fairness
-        named = [name for name in policy.columns if name in fairness.attributes]
-        if named and not fairness.may_be_features:
-            raise InputError(
-                f"a condition in [tiers] names {named[0]!r}, which tiers.fairness.attributes protects; take "
-                "it out of the condition, or set tiers.fairness.may_be_features = true"
-            )

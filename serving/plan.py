@@ -185,17 +185,17 @@ class PlanJob:
             cutoff=self._cutoff,
             time_zone=self._project.time_zone,
         )
-        tiers = placement.policy.names
+        tiers, protected = placement.policy.names, protected_attributes(self.configuration)
         books = playbooks(
             self._treatments,
             columns=kinds,
             tiers=tiers,
             language=self._serving.language,
-            protected=protected_attributes(self.configuration),
+            protected=protected,
         )
         if not books:
             raise InputError("no default treatment fits these customers; name your own as [[treatments]]")
-        rules = ContactRules.of(self._settings, books, columns=kinds, tiers=tiers)
+        rules = ContactRules.of(self._settings, books, columns=kinds, tiers=tiers, protected=protected)
         open_arms(connection, books, rules, cutoff=self._cutoff)
         return books
 

@@ -313,10 +313,11 @@ def test_the_cadence_of_the_defaults_holds_as_long_as_they_do() -> None:
     assert ContactRules.of(PlanSettings(cadence=()), shipped, columns=kinds).cadence == ()
 
 
-def test_it_tells_what_it_reads() -> None:
-    plan = PlanSettings(allowed={"any": "clv > 1 and consent", "automated": "machine or consent"})
+def test_nobody_is_reached_or_left_alone_by_a_protected_attribute() -> None:
+    plan = PlanSettings(allowed={"any": "clv > 1", "automated": "machine or consent"})
     read = playbooks([TreatmentSettings.model_validate(COUPON)], columns=KINDS)
-    assert ContactRules.of(plan, read, columns=KINDS).columns == ("clv", "consent", "machine")
+    with pytest.raises(InputError, match=r"plan.allowed.automated names 'consent', which tiers.fairness"):
+        ContactRules.of(plan, read, columns=KINDS, protected=("consent",))
 
 
 def test_names_and_texts_with_quotes_are_no_harm() -> None:
