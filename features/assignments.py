@@ -28,12 +28,20 @@ COLUMNS = MappingProxyType(
         "run_id": "VARCHAR",
     }
 )
-_LISTED = ", ".join(COLUMNS)
 _SAME = "(customer_id, treatment, run_id)"
 _EACH_ONCE = (
     "SELECT * FROM planned_rows UNION ALL SELECT * FROM logged_rows WHERE run_id IS NULL "
     f"OR {_SAME} NOT IN (SELECT {_SAME} FROM planned_rows WHERE run_id IS NOT NULL)"
 )
+_CHANCE = "CASE WHEN propensity > 0 AND propensity <= 1 THEN propensity END"
+_ASSIGNED = f"""
+CREATE OR REPLACE TABLE {ASSIGNMENTS} AS
+SELECT row_number() OVER (ORDER BY customer_id, assigned_at, campaign) AS subject,
+    * REPLACE ({_CHANCE} AS propensity), (assigned_at + {{horizon}} <= {{cutoff}})::BIGINT AS is_over
+FROM told WHERE assigned_at < {{cutoff}}
+QUALIFY row_number() OVER (PARTITION BY campaign, customer_id
+    ORDER BY assigned_at, is_holdout DESC, is_explored DESC, propensity, cost, channel, run_id) = 1
+"""
 
 
 @dataclass(frozen=True)
@@ -96,26 +104,23 @@ def assignments(
     _fill_planned(connection, planned)
     _fill_logged(connection, time_zone)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE told AS {_EACH_ONCE}")
-    rows, before = _count(connection, "told"), f"assigned_at < {cutoff.micros}"
-    chance = "CASE WHEN propensity > 0 AND propensity <= 1 THEN propensity END"
-    connection.execute(
-        f"CREATE OR REPLACE TABLE {ASSIGNMENTS} AS SELECT "
-        "row_number() OVER (ORDER BY customer_id, assigned_at, campaign) AS subject, "
-        f"{_LISTED.replace('propensity', f'{chance} AS propensity')}, "
-        f"(assigned_at + {horizon_days * DAY} <= {cutoff.micros})::BIGINT AS is_over "
-        f"FROM told WHERE {before} QUALIFY row_number() OVER (PARTITION BY campaign, customer_id "
-        "ORDER BY assigned_at, is_holdout DESC, is_explored DESC, propensity, cost, channel, run_id) = 1"
-    )
-    assigned, future = _count(connection, ASSIGNMENTS), _count(connection, f"told WHERE NOT {before}")
+    connection.execute(_ASSIGNED.format(horizon=horizon_days * DAY, cutoff=cutoff.micros))
+    return _counted(connection, cutoff)
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Log:
+    """Count the assignments, and the rows told of that are none."""
+    before = f"assigned_at < {cutoff.micros}"
+    rows, assigned = _count(connection, "told"), _count(connection, ASSIGNMENTS)
+    future = _count(connection, f"told WHERE NOT {before}")
+    is_odd = f"{before} AND propensity IS NOT NULL AND {_CHANCE} IS NULL"
     return Log(
         assignments=assigned,
         over=_count(connection, f"{ASSIGNMENTS} WHERE is_over = 1"),
         repeated=rows - future - assigned,
         planned=_count(connection, "planned_rows") + _count(connection, "logged_rows") - rows,
         future=future,
-        odd_propensities=_count(
-            connection, f"told WHERE {before} AND {chance} IS NULL AND propensity IS NOT NULL"
-        ),
+        odd_propensities=_count(connection, f"told WHERE {is_odd}"),
     )
 
 
