@@ -13,7 +13,8 @@ from models.likelihood import Vector
 from models.playbooks import Playbook
 from models.subjects import TABLE
 
-CLOSED = -1
+NO_CHANNEL = -1
+"""Of a treatment that is closed."""
 _EVERYBODY = (
     f"SELECT customer_id, coalesce(expected_value, 0)::DOUBLE AS value FROM {TABLE} ORDER BY customer_id"
 )
@@ -55,16 +56,14 @@ class Arms:
         everybody = connection.sql(_EVERYBODY).to_arrow_table()
         shape = everybody.num_rows, len(playbooks)
         channels = tuple(dict.fromkeys(name for playbook in playbooks for name in playbook.channels))
-        channel, effect = np.full(shape, CLOSED, dtype=np.int8), np.full(shape, np.nan)
+        channel, effect = np.full(shape, NO_CHANNEL, dtype=np.int8), np.full(shape, np.nan)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE places AS {_PLACES}")
         for arm, playbook in enumerate(playbooks):
             asked = {"channels": list(channels), "treatment": playbook.name}
             found = connection.sql(_OPEN, params=asked).to_arrow_table()
             places = found["place"].to_numpy()
-            channel[places, arm], effect[places, arm] = (
-                found["channel"].to_numpy(),
-                found["effect"].to_numpy(),
-            )
+            channel[places, arm] = found["channel"].to_numpy()
+            effect[places, arm] = found["effect"].to_numpy()
         connection.execute("DROP TABLE places")
         customer_ids = np.asarray(everybody["customer_id"].to_pylist(), dtype=object)
         return cls(customer_ids, channels, channel, effect, everybody["value"].to_numpy())
@@ -72,4 +71,4 @@ class Arms:
     @property
     def is_open(self) -> NDArray[np.bool_]:
         """By customer and treatment, of shape (n, k)."""
-        return np.asarray(self.channel != CLOSED)
+        return np.asarray(self.channel != NO_CHANNEL)

@@ -34,10 +34,10 @@ def personal_texts(
     By customer_id the text, of those whose treatment's text has places: whole numbers as they are, others
     with two digits, ``?`` where a value is not known.
     """
-    types = dict(connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {TABLE})").fetchall())
     open_ended = [each for each in playbooks if each.places]
     if not open_ended:
         return {}
+    types = dict(connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {TABLE})").fetchall())
     whens = "".join(
         f" WHEN {literal(each.name)} THEN {_filled(each.text, types, due)}" for each in open_ended
     )

@@ -165,12 +165,12 @@ class Untreated:
         return listed.assign(row=rows, came=came[:, days.size - 1], is_whole=is_whole)[~before]
 
 
-_ASSIGNED = """
-SELECT snapshot, customer_id, treatment, min(assigned_at - cutoff) / 86400e6 AS days,
+_ASSIGNED = f"""
+SELECT snapshot, customer_id, treatment, min(assigned_at - cutoff) / {DAY} AS days,
     arg_min(coalesce(is_holdout, 0) = 1, assigned_at) AS is_held,
     least(1 / coalesce(nullif(arg_min(propensity, assigned_at), 0), 1), $most) AS weight
-FROM treatments JOIN (VALUES {snapshots}) AS snapshots(snapshot, cutoff)
-    ON assigned_at >= cutoff AND assigned_at < cutoff + {horizon} AND assigned_at < {known_by}
+FROM {TREATMENTS.name} JOIN (VALUES {{snapshots}}) AS snapshots(snapshot, cutoff)
+    ON assigned_at >= cutoff AND assigned_at < cutoff + {{horizon}} AND assigned_at < {{known_by}}
 WHERE treatment <> $nothing GROUP BY snapshot, customer_id, treatment
 ORDER BY snapshot, treatment, customer_id
 """

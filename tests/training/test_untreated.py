@@ -121,15 +121,12 @@ def test_too_few_held_out_teach_as_it_happened_and_it_is_said(taught: Any, held:
 
 
 def test_propensities_keep_campaigns_apart(taught: Any) -> None:
-    rare = (
-        [  # of keen customers few are held out, of others many: the call does nothing to either
-            *assigned(TREATED[:90], held=False, propensity=0.9),
-            *assigned(HELD[:10], held=True, propensity=0.1),
-            *assigned(TREATED[90:], held=False, propensity=0.1),
-            *assigned(HELD[10:], held=True, propensity=0.9),
-        ]
-        * 1
-    )
+    rare = [  # of keen customers few are held out, of others many: the call does nothing to either
+        *assigned(TREATED[:90], held=False, propensity=0.9),
+        *assigned(HELD[:10], held=True, propensity=0.1),
+        *assigned(TREATED[90:], held=False, propensity=0.1),
+        *assigned(HELD[10:], held=True, propensity=0.9),
+    ]
     pairs = [(TREATED[:90], 0.8), (HELD[:10], 0.8), (TREATED[90:], 0.2), (HELD[10:], 0.2)]
     labels = pd.concat([came(customers, share) for customers, share in pairs])
     told, _ = taught(rare, labels)
