@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from features.instants import EPOCH, Cutoff
 from features.plan import FeaturePlan
 from features.treatment_settings import NOTHING, PlanSettings
-from models.contact_rules import CLOSED
+from models.contact_rules import ARMS, CLOSED
 from models.effects import Effect
 from models.gains import INTERVAL
 from models.likelihood import Vector
@@ -27,9 +27,9 @@ from serving.plans import ROWS
 PERSON = "person"
 """The channel of customers about whom a person decides."""
 BY_A_PERSON = "automated_opt_out"
-_FIRST_RULE = """
-SELECT customer_id, rule, string_agg(treatment, ', ' ORDER BY treatment) AS treatments FROM {closed}
-WHERE NOT EXISTS (SELECT 1 FROM arms WHERE arms.customer_id = {closed}.customer_id)
+_FIRST_RULE = f"""
+SELECT customer_id, rule, string_agg(treatment, ', ' ORDER BY treatment) AS treatments
+FROM {CLOSED} ANTI JOIN {ARMS} USING (customer_id)
 GROUP BY customer_id, rule
 QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY list_position($rules, rule)) = 1
 """
@@ -126,7 +126,7 @@ class PlanRows:
 
     def _closed(self) -> dict[str, tuple[str, str]]:
         """Return why nothing is open, and which treatments would be, by customers without an arm."""
-        found = self.connection.execute(_FIRST_RULE.format(closed=CLOSED), {"rules": list(CLOSES)}).fetchall()
+        found = self.connection.execute(_FIRST_RULE, {"rules": list(CLOSES)}).fetchall()
         return {customer: (rule, treatments) for customer, rule, treatments in found}
 
     def _texts(self, treatments: NDArray[np.object_]) -> list[str | None]:

@@ -7,10 +7,12 @@ import pytest
 from features.contract import Kind
 from features.treatment_settings import PlanSettings, TreatmentSettings
 from models.arms import Arms
+from models.contact_rules import RULES
 from models.effects import Effect
-from models.plan_reasons import PlanReasons
+from models.plan_reasons import CLOSES, PlanReasons
 from models.planning import Decisions, Expectations, Proposal, decide, expect
 from models.playbooks import Playbook, playbooks
+from models.wording import TABLE
 
 CALL = {"name": "call", "purpose": "care", "channels": ("phone",), "when": "clv > 0", "cost": 4.0}
 MAIL = {"name": "mail", "purpose": "grow", "channels": ("email",), "when": "clv > 0", "cost": 1.0}
@@ -187,3 +189,9 @@ def test_everybody_is_told_why(effect: list[float | None], settings: dict[str, A
     rules = dict.fromkeys(opened.customer_ids, ("opted_out", "call"))
     sentences = PlanReasons(Proposal(read, opened, expected, done), language="en").told(rules)
     assert any(told in sentence for sentence in sentences)
+
+
+def test_every_rule_has_its_turn_and_its_words() -> None:
+    assert sorted(CLOSES) == sorted(RULES)
+    for words in TABLE["plans"].values():
+        assert set(RULES) <= words.keys()
