@@ -93,12 +93,23 @@ class Proposal:
     expected: Expectations
     decisions: Decisions
 
+    def lead(self, at: int) -> float:
+        """Return how many times as much is assumed of whom a treatment is meant for as of all it is open to.
+
+        1 where nothing is assumed, or it is meant for nobody. Whom chance gave it is left out.
+        """
+        assumed = self.arms.effect[:, at]
+        is_meant = (self.decisions.arm == at) & ~self.decisions.is_explored & np.isfinite(assumed)
+        usual = float(assumed[np.isfinite(assumed)].mean()) if is_meant.any() else 0.0
+        return float(assumed[is_meant].mean()) / usual if usual > 0 else 1.0
+
 
 def expect(
     arms: Arms,
     playbooks: Sequence[Playbook],
     effects: Mapping[str, Effect],
     uplifts: Mapping[str, Vector],
+    leads: Mapping[str, float],
 ) -> Expectations:
     """Say what each open treatment is expected to cost and to add.
 
@@ -108,6 +119,9 @@ def expect(
         What was measured, by treatment.
     uplifts
         By treatment the measured effect on every customer, of shape (n,), where it differs beyond noise.
+    leads
+        By treatment the `Proposal.lead` of those that it was measured of: they were chosen since much was
+        assumed of them. 1 where it is not known.
     """
     cost, effect, sd = (np.full(arms.effect.shape, np.nan) for _ in range(3))
     trust, losing = {}, []
@@ -115,7 +129,12 @@ def expect(
         rows = np.flatnonzero(arms.is_open[:, at])
         uplift = uplifts.get(playbook.name)
         measured = effects.get(playbook.name)
-        belief = _believed(arms.effect[rows, at], measured, None if uplift is None else uplift[rows])
+        belief = _believed(
+            arms.effect[rows, at],
+            measured,
+            None if uplift is None else uplift[rows],
+            lead=leads.get(playbook.name, 1.0),
+        )
         effect[rows, at], sd[rows, at] = belief.mean, belief.sd
         with_it = arms.value[rows] + np.nan_to_num(belief.mean)
         cost[rows, at] = playbook.cost + playbook.cost_share * with_it.clip(0)
@@ -126,18 +145,20 @@ def expect(
     return Expectations(cost, effect, sd, kept, trust, tuple(losing))
 
 
-def _believed(assumed: Vector, measured: Effect | None, uplift: Vector | None) -> Belief:
+def _believed(assumed: Vector, measured: Effect | None, uplift: Vector | None, *, lead: float) -> Belief:
     """Correct what is assumed of customers, NaN where nothing is, by what was measured.
 
-    Of whom nothing is assumed the average of the others is; where effects were measured to differ the average
-    that counts is the one of these customers.
+    Of whom nothing is assumed the average of the others is. What was measured counts for all to whom the
+    treatment is open: in the ratio that is assumed, or, where effects were measured to differ, by the average
+    of these customers.
     """
     if measured is None or measured.reason is not None or not len(assumed):
         return believed(assumed)
     known = np.isfinite(assumed)
     assumed = np.where(known, assumed, assumed[known].mean() if known.any() else 0.0)
-    average = measured.value if uplift is None else float(uplift.mean())
-    return believed(assumed, average=average, error=measured.value_se, differs=uplift)
+    if uplift is None:
+        return believed(assumed, average=measured.value / lead, error=measured.value_se / lead)
+    return believed(assumed, average=float(uplift.mean()), error=measured.value_se, differs=uplift)
 
 
 def decide(

@@ -37,6 +37,12 @@ from serving.plans import Plan
 from serving.settings import ServingSettings
 from serving.store import Run, Store
 
+_MEASURED = f"""
+SELECT treatment, campaign, count(*) / sum(count(*)) OVER (PARTITION BY treatment) AS share
+FROM {ASSIGNMENTS} WHERE is_over = 1 AND is_explored = 0 AND coalesce(propensity, 0) < 1
+GROUP BY treatment, campaign ORDER BY treatment, campaign
+"""
+
 
 class Measure(Protocol):
     """What measures the effects of treatments from the log of them, as `training.effects.measure` does."""
@@ -112,7 +118,7 @@ class PlanJob:
         effects: Mapping[str, Effect],
     ) -> Proposal:
         arms = Arms.read(connection, books)
-        expected = expect(arms, books, effects, self._uplifts(connection, effects))
+        expected = expect(arms, books, effects, self._uplifts(connection, effects), self._leads(connection))
         decisions = decide(arms, books, expected, self._settings, key=f"{self._seed} {self.run.run_id}")
         return Proposal(books, arms, expected, decisions)
 
@@ -229,6 +235,15 @@ class PlanJob:
             f"SELECT features.* FROM {TABLE} LEFT JOIN features USING (customer_id) ORDER BY customer_id"
         ).df()
         return {name: learner.effect(features)[:, 0] for name, learner in learners.items()}
+
+    def _leads(self, connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
+        """Tell by treatment the mean lead of the assignments that its effect was measured of."""
+        known = self.store.plans.leads(before=self.run.as_of)
+        counted = connection.execute(_MEASURED).fetchall()
+        leads: dict[str, float] = {}
+        for treatment, campaign, share in counted:
+            leads[treatment] = leads.get(treatment, 0.0) + share * known.get((campaign, treatment), 1.0)
+        return leads
 
 
 def planned_run(store: Store, as_of: datetime | None) -> Run:

@@ -79,6 +79,25 @@ class Plans:
         """Find the plan with the latest `as_of`, or with the latest strictly before a time; null without."""
         return self._plan(_LATEST if before is None else _LATEST.where(PLANS.c.as_of < before))
 
+    def leads(self, *, before: datetime) -> dict[tuple[str, str], float]:
+        """Read the `models.planning.Proposal.lead` of earlier plans, by plan_id and treatment.
+
+        Parameters
+        ----------
+        before
+            Plans with an `as_of` strictly before it are read.
+        """
+        with self._database.reading() as connection:
+            found = connection.execute(
+                sa.select(PLANS.c.plan_id, PLANS.c.facts).where(PLANS.c.as_of < before)
+            )
+            return {
+                (plan_id, name): each["lead"]
+                for plan_id, facts in found
+                for name, each in facts["treatments"].items()
+                if "lead" in each
+            }
+
     def at(self, as_of: datetime) -> Plan | None:
         """Find the plan of an `as_of`; null without one."""
         return self._plan(_PLAN.where(PLANS.c.as_of == as_of))

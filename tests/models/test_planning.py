@@ -36,7 +36,7 @@ def arms(effect: Sequence[Sequence[float | None]], *, value: float = 100.0) -> A
 def plan(
     opened: Arms, read: Sequence[Playbook], effects: Mapping[str, Effect] | None = None, **settings: Any
 ) -> tuple[Expectations, Decisions]:
-    expected = expect(opened, read, effects or {}, {})
+    expected = expect(opened, read, effects or {}, {}, {})
     usual = {"holdout": 0.0, "explore": 0.0}
     return expected, decide(opened, read, expected, PlanSettings.model_validate(usual | settings), key="k")
 
@@ -142,6 +142,17 @@ def test_what_was_measured_corrects_what_is_assumed() -> None:
     assert expected.trust["call"] > 0.99
 
 
+def test_what_was_measured_of_the_best_is_not_expected_of_everybody() -> None:
+    """Twenty is assumed of ten in a hundred; they are called, and it is measured that each brings twenty."""
+    opened, read = arms([[20.0]] * 10 + [[5.0]] * 90), books(CALL | {"capacity": 10})
+    expected, done = plan(opened, read)
+    lead = Proposal(read, opened, expected, done).lead(0)
+    assert lead == pytest.approx(20 / 6.5)
+    measured = {"call": Effect(9000, 1000, value=20.0, value_se=1e-6)}
+    again = expect(opened, read, measured, {}, {"call": lead})
+    assert again.effect[[0, -1], 0].tolist() == pytest.approx([20, 5])
+
+
 def test_what_nobody_assumed_waits_until_it_is_measured_and_is_then_as_usual() -> None:
     opened = arms([[1.0], [3.0], [1.0]])
     opened.effect[2] = np.nan
@@ -163,7 +174,7 @@ def test_what_is_explored_is_paid_for_though_nothing_is_known_of_its_effect() ->
 
 def test_where_effects_differ_the_average_is_that_of_whom_it_is_open_to() -> None:
     measured = {"call": Effect(900, 100, value=6.0, value_se=1e-6)}
-    expected = expect(arms([[2.0], [2.0]]), books(CALL), measured, {"call": np.array([1.0, 3.0])})
+    expected = expect(arms([[2.0], [2.0]]), books(CALL), measured, {"call": np.array([1.0, 3.0])}, {})
     assert expected.effect[:, 0].tolist() == pytest.approx([1, 3], rel=0.01)
 
 

@@ -12,6 +12,7 @@ import pytest
 from features.configuration import Configuration
 from features.errors import InputError
 from models.bundle import Bundle
+from models.effects import Effect
 from serving.plan import PlanJob, planned_run
 from serving.plan_file import COLUMNS, remarks, shown, write_hand_outs, write_plan
 from serving.plans import Plan
@@ -188,6 +189,29 @@ def test_what_a_plan_did_lately_is_not_done_again(served_shop: Any, tmp_path: Pa
     assert len(called) > 0
     assert set(rows.loc[called, "treatment"]) == {"nothing"}
     assert set(rows.loc[called, "reason"]) == {"had what is meant for this customer a short time ago"}
+    desk.store.close()
+
+
+def test_what_was_measured_of_the_most_valuable_is_expected_of_others_in_proportion(
+    served_shop: Any, tmp_path: Path
+) -> None:
+    desk, past = Desk(served_shop, tmp_path), timedelta(days=100)
+    ScoringJob(desk.configuration(), desk.bundle, "7", desk.store).run(as_of=desk.as_of - past)
+    earlier = planned_run(desk.store, desk.as_of - past)
+    few = desk.configuration(CALL, "[plan]\nexplore = 0.0\n[plan.capacity]\nphone = 20\n")
+    before = PlanJob(few, desk.bundle, desk.store, earlier, measure).make()
+    lead = before.facts["treatments"]["call"]["lead"]
+    assert lead > 1.5
+
+    def measured(*given: Any, **known: Any) -> dict[str, Effect]:
+        measure(*given, **known)
+        return {"call": Effect(900, 100, value=20.0, value_se=1e-6)}
+
+    all_of_them = desk.configuration(CALL.replace("cost = 1.0", "cost = 0.0"))
+    plan = PlanJob(all_of_them, desk.bundle, desk.store, planned_run(desk.store, None), measured).make()
+    called = desk.rows(plan).query("treatment == 'call'")
+    assert len(called) == plan.facts["treatments"]["call"]["open"]
+    assert called["expected_gain"].mean() == pytest.approx(20.0 / lead)
     desk.store.close()
 
 

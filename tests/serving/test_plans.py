@@ -89,6 +89,12 @@ def test_the_log_tells_what_earlier_plans_assigned(store: Store) -> None:
     }
 
 
+def test_leads_are_those_of_earlier_plans(store: Store) -> None:
+    store.plans.publish(a_plan(facts={"treatments": {"call": {"lead": 2.5}, "letter": {}}}), rows())
+    assert store.plans.leads(before=NIGHT) == {}
+    assert store.plans.leads(before=NIGHT + WEEK) == {("spring", "call"): 2.5}
+
+
 def test_a_plan_follows_the_newest_before_it(store: Store) -> None:
     later = NIGHT + WEEK
     store.publish(a_run("second", as_of=later, customers=0, preceding="first"), [], facts={})
