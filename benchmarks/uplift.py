@@ -78,21 +78,19 @@ def one_arm(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> None:
 def judged(effect: np.ndarray, visit: np.ndarray, arm: np.ndarray) -> tuple[float, float, float]:
     """Return the Qini of a ranking, and what mailing those with an effect above the cost gains."""
     log = randomised(visit, arm, cost=TIE)
-    mailed = (effect > TIE).astype(int)
-    everybody, nobody = np.ones_like(mailed), np.zeros_like(mailed)
+    mailed = effect > TIE
     increment = np.where(arm == 1, visit, -visit)
     return (
         qini(effect, increment),
-        log.gain(mailed, over=everybody).value,
-        log.gain(mailed, over=nobody).value,
+        log.gain(arm == mailed, over=arm == 1).value,
+        log.gain(arm == mailed, over=arm == 0).value,
     )
 
 
 def randomised(visit: np.ndarray, arm: np.ndarray, *, cost: float) -> RandomisedLog:
     """Return the log of a test that gave every arm the same chance."""
-    arms = int(arm.max()) + 1
-    costs = np.append(0.0, np.full(arms - 1, cost))
-    return RandomisedLog(visit, arm, np.full((len(arm), arms), 1.0 / arms), costs)
+    chance = np.full(len(arm), 1.0 / (arm.max() + 1))
+    return RandomisedLog(visit - cost * (arm > 0), chance, np.arange(len(arm)))
 
 
 def qini(effect: np.ndarray, increment: np.ndarray) -> float:
@@ -133,8 +131,7 @@ def over_fixed(
 ) -> float:
     """Return what the policy that takes the highest effect less cost gains over the best fixed arm."""
     chosen = np.argmax(np.column_stack([np.zeros(len(effect)), effect - cost]), axis=1)
-    fixed = np.full(len(effect), best(means, cost))
-    return randomised(visit, arm, cost=cost).gain(chosen, over=fixed).value
+    return randomised(visit, arm, cost=cost).gain(arm == chosen, over=arm == best(means, cost)).value
 
 
 def interval(over_splits: np.ndarray) -> str:
@@ -169,9 +166,9 @@ def drawn(seed: int, *, is_money: bool, differs: float) -> tuple[bool, bool, boo
     outcome, unit = came * size, 20.0 if is_money else 1.0
     taught, chances = np.arange(2 * ROWS) < ROWS, np.tile([1.0 - CHANCE, CHANCE], (2 * ROWS, 1))
     learner = UpliftLearner().fit(features[taught], outcome[taught], arm[taught], chances[taught])
-    log = RandomisedLog(outcome[~taught], arm[~taught], chances[~taught], np.zeros(2))
-    chosen = half[~taught].astype(int)
-    gain = log.gain(chosen, over=np.zeros_like(chosen))
+    done, chosen = arm[~taught], half[~taught]
+    log = RandomisedLog(outcome[~taught], np.where(done == 1, CHANCE, 1.0 - CHANCE), np.arange(ROWS))
+    gain = log.gain(done == chosen, over=done == 0)
     truth = unit * float((effect[~taught] * chosen).mean())
     off = abs(learner.average_[0] - unit * effect[taught].mean())
     return (

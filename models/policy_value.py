@@ -1,4 +1,4 @@
-"""What a rule of who gets which treatment would have earned, told from a log of what was done by chance."""
+"""What one rule of who gets which treatment earns beyond another, by a log of what was left to chance."""
 
 from dataclasses import dataclass
 
@@ -6,31 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from features.errors import InputError
 from models.likelihood import Vector
 
-Arms = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 WIDE = float(norm.ppf(0.975))
 FEWEST = 30
-"""What agrees with the rule must weigh as much as so many equal rows: else a mean is not nearly normal."""
+"""What agrees with a rule must weigh as much as so many equal rows: else a mean is not nearly normal."""
 ODD = 5.0
-"""Standard errors by which the counts of what was done may differ from the chances given for it."""
+"""Standard errors by which what agrees with two rules may stand for different numbers of rows."""
 ROUNDED = 0.01
 """By so much they may differ besides: propensities are written with few digits."""
+FOLDS = 5
+ROWS_PER_COLUMN = 10
+"""Rows that agree with a rule for each column that its outcome is expected by."""
+NO_OVERLAP = "no_overlap"
+CONTRADICTED = "contradicted"
 
 
 @dataclass(frozen=True)
-class PolicyValue:
-    """The mean outcome less cost per customer under a rule, or by how much two rules differ.
+class PolicyGain:
+    """By how much the mean outcome under one rule lies above that under another.
 
     Parameters
     ----------
     value, standard_error
-        In units of the outcome.
+        In units of the outcome per row; NaN where `reason` says why not.
+    reason
+        ``no_overlap``: what was done agrees with a rule as much as `number` equal rows would, fewer than are
+        needed. ``contradicted``: what agrees with the first rule stands for `number` times as many rows as
+        what agrees with the second, so the propensities are not those of what was done. Else null.
     """
 
-    value: float
-    standard_error: float
+    value: float = np.nan
+    standard_error: float = np.nan
+    reason: str | None = None
+    number: float = np.nan
 
     @property
     def low(self) -> float:
@@ -45,112 +55,73 @@ class PolicyValue:
 
 @dataclass(frozen=True)
 class RandomisedLog:
-    """What was done with which chance, and what came of it: one row per assignment.
+    """What came of what was done, and the chance of it: one row per assignment.
 
     Parameters
     ----------
     outcome
-        Of shape (n,).
-    arm
-        What was done: 0 for nothing, of shape (n,).
+        Less the cost of what was done, of shape (n,).
     propensity
-        The chance of what was done, of shape (n,), or of every arm, nothing first, of shape (n, k + 1).
-    cost
-        Of each arm, nothing first, in units of the outcome, of shape (k + 1,) or (n, k + 1).
-    expected
-        The outcome that was to be expected under every arm, learnt without the row, of shape (n, k + 1): with
-        it values are doubly robust (Dudik, Langford and Li 2011), without it by inverse propensity alone
-        (Horvitz and Thompson 1952). Either way they are right only where the propensities are.
-
-    Raises
-    ------
-    InputError
-        Where propensities are unknown or no chances above 0.
+        The chance of what was done, above 0, of shape (n,).
+    customer
+        A code of each row's customer, of shape (n,): the rows of one are told together.
+    before
+        What cannot depend on what was done, of shape (n, c), the most telling first. With it gains are doubly
+        robust (Dudik, Langford and Li 2011), by weighted linear regression learnt from other customers;
+        without it by inverse propensity alone, weights normalised (Hajek 1971). Either way they are right
+        only where the propensities are.
     """
 
     outcome: Vector
-    arm: Arms
     propensity: Vector
-    cost: Vector
-    expected: Vector | None = None
+    customer: NDArray[np.int64]
+    before: Vector | None = None
 
-    def __post_init__(self) -> None:
-        done, rows = self._done(), len(self.arm)
-        if unknown := int(np.isnan(done).sum()):
-            raise InputError(
-                f"the value of a policy: the propensity of {unknown:,} of {rows:,} assignments is not known;"
-                " record the chance of what was done, or leave those assignments out"
-            )
-        if wrong := int((~((done > 0) & (done <= 1))).sum()):
-            raise InputError(
-                f"the value of a policy: the propensity of {wrong:,} of {rows:,} assignments is not above 0"
-                " and at most 1; record the chance of what was done"
-            )
-
-    def value(self, chosen: Arms) -> PolicyValue:
-        """Tell what a rule would have earned per customer.
+    def gain(self, does: Flags, *, over: Flags) -> PolicyGain:
+        """Tell how much more a rule earns per row than another.
 
         Parameters
         ----------
-        chosen
-            The arm that the rule gives to each row, of shape (n,), chosen without looking at its outcome.
-
-        Raises
-        ------
-        InputError
-            Where the log does not overlap with the rule: an arm that it gives had no chance, was hardly ever
-            done where the rule gives it, or was done far more or less often than its propensities say.
+        does, over
+            Whether what was done is what the rule does, of shape (n,): a rule that knows no outcome of the
+            row's customer. Each rule does with every row something that had a chance.
         """
-        return _mean(self._earned(chosen))
-
-    def gain(self, chosen: Arms, *, over: Arms) -> PolicyValue:
-        """Tell how much more a rule would have earned per customer than another; raises as `value` does."""
-        return _mean(self._earned(chosen) - self._earned(over))
-
-    def _done(self) -> Vector:
-        given = np.asarray(self.propensity, dtype=float)
-        return given if given.ndim == 1 else given[np.arange(len(given)), self.arm]
-
-    def _earned(self, chosen: Arms) -> Vector:
-        """Return of each row an unbiased estimate of what the rule would have earned, of shape (n,)."""
-        self._check_overlap(chosen)
-        rows = np.arange(len(chosen))
-        expected = np.zeros(len(chosen)) if self.expected is None else self.expected[rows, chosen]
-        surprise = np.where(chosen == self.arm, (self.outcome - expected) / self._done(), 0.0)
-        cost = np.broadcast_to(self.cost, (len(chosen), np.shape(self.cost)[-1]))
-        return np.asarray(expected + surprise - cost[rows, chosen])
-
-    def _check_overlap(self, chosen: Arms) -> None:
-        weight = np.where(chosen == self.arm, 1.0 / self._done(), 0.0)
-        squares = float(weight @ weight)
-        worth = weight.sum() ** 2 / squares if squares else 0.0
+        mine, other = (np.where(agrees, 1 / self.propensity, 0.0) for agrees in (does, over))
+        worth = min(_worth(mine), _worth(other))
         if worth < FEWEST:
-            raise InputError(
-                f"the value of a policy: what was done to {len(chosen):,} customers agrees with it as much as"
-                f" {worth:.0f} equal rows would, and {FEWEST} are needed; leave more to chance"
-            )
-        for arm in np.unique(chosen):
-            self._check_arm(int(arm), chosen == arm, weight)
+            return PolicyGain(reason=NO_OVERLAP, number=worth)
+        apart = mine - other
+        if abs(apart.mean()) > ODD * apart.std() / np.sqrt(len(apart)) + ROUNDED * other.mean():
+            return PolicyGain(reason=CONTRADICTED, number=float(mine.mean() / other.mean()))
+        return self._mean(self._earned(mine) - self._earned(other))
 
-    def _check_arm(self, arm: int, asked: NDArray[np.bool_], weight: Vector) -> None:
-        """Refuse an arm that was closed to rows it is given to, or whose weights do not average to 1."""
-        given, mine = np.asarray(self.propensity), weight[asked]
-        closed = int((given[asked, arm] <= 0).sum()) if given.ndim > 1 else 0
-        if closed:
-            raise InputError(
-                f"the value of a policy: it gives treatment {arm} to {closed:,} of {len(weight):,} customers"
-                " who had no chance of it, so nothing is known of them; choose among the arms open to each"
-            )
-        # The mean of 1 / chance: 1 more than a weight varies; from what agreed where no more is known.
-        inverse = (1.0 / given[asked, arm]).mean() if given.ndim > 1 else mine @ mine / max(mine.sum(), 1.0)
-        off = abs(mine.mean() - 1.0)
-        if len(mine) >= FEWEST and off > ODD * np.sqrt(max(inverse - 1.0, 0.0) / len(mine)) + ROUNDED:
-            raise InputError(
-                f"the value of a policy: treatment {arm} was done {mine.mean():.2f} times as often as its"
-                f" propensities say to the {len(mine):,} customers who would get it; correct them, or leave"
-                " out those who had no chance of it"
-            )
+    def _earned(self, weight: Vector) -> Vector:
+        """Return of each row what a rule is told to earn, of shape (n,): their mean is what it earns."""
+        expected = self._expected(weight)
+        return np.asarray(expected + weight / weight.mean() * (self.outcome - expected))
+
+    def _expected(self, weight: Vector) -> Vector:
+        """Return the outcome to expect under a rule, learnt from other customers, of shape (n,)."""
+        if (before := self.before) is None:
+            return np.full(len(weight), np.average(self.outcome, weights=weight))
+        expected, fold = np.empty(len(weight)), self.customer % FOLDS
+        for block in range(FOLDS):
+            taught, asked = np.flatnonzero((weight > 0) & (fold != block)), fold == block
+            told = before[:, : len(taught) // ROWS_PER_COLUMN]
+            design = np.column_stack([np.ones(len(told)), told])
+            root = np.sqrt(weight[taught])
+            slopes = np.linalg.lstsq(design[taught] * root[:, None], self.outcome[taught] * root, rcond=None)
+            expected[asked] = design[asked] @ slopes[0]
+        return expected
+
+    def _mean(self, earned: Vector) -> PolicyGain:
+        value, customers = float(earned.mean()), len(np.unique(self.customer))
+        of_customer = np.bincount(self.customer, weights=earned - value)
+        variance = (of_customer**2).sum() * customers / max(customers - 1, 1)
+        return PolicyGain(value, float(np.sqrt(variance) / len(earned)))
 
 
-def _mean(earned: Vector) -> PolicyValue:
-    return PolicyValue(float(earned.mean()), float(earned.std(ddof=1) / np.sqrt(len(earned))))
+def _worth(weight: Vector) -> float:
+    """Return how many equal rows would tell as much (Kish 1965)."""
+    squares = float(weight @ weight)
+    return float(weight.sum() ** 2 / squares) if squares else 0.0

@@ -12,11 +12,14 @@ import pandas as pd
 from features.assignments import Log
 from features.scratch import whole_file
 from models.effects import EVERYBODY
+from models.policies import COLUMNS
 from models.sample_size import Advice
 
 FILE = "effects.json"
 TEXTS = ("treatment", "by", "group", "reason")
-"""Columns of the table; the others hold numbers."""
+"""Columns of the table of effects that hold no numbers."""
+PLAN_TEXTS = ("rule", "run_id", "reason")
+"""Columns of the table of plans that hold no numbers."""
 FALSE_ALARMS = {1: 0.05, 2: 0.083, 3: 0.107, 4: 0.126, 5: 0.142, 10: 0.193, 20: 0.248}
 """The chance that one of so many looks at growing data calls nothing an effect (Armitage et al. 1969)."""
 
@@ -43,6 +46,8 @@ class EffectReport:
         What the log holds, and what was left out of it.
     table
         As of `models.effects.effect_table`.
+    plans
+        As of `models.policies.policy_table`.
     waiting, assumed, overtaken
         Assignments by treatment: not over yet; of unknown propensity; held out and then treated within the
         horizon after all.
@@ -58,6 +63,7 @@ class EffectReport:
     value: str
     log: Log
     table: pd.DataFrame
+    plans: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))
     waiting: Mapping[str, int] = field(default_factory=dict)
     assumed: Mapping[str, int] = field(default_factory=dict)
     overtaken: Mapping[str, int] = field(default_factory=dict)
@@ -108,7 +114,9 @@ class EffectReport:
         """Write the report as JSON, whole or not at all."""
         plain = {**self.__dict__, "as_of": self.as_of.isoformat(), "log": asdict(self.log)}
         plain["looks"] = [asdict(look) for look in self.looks]
-        plain["table"] = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        for name in ("table", "plans"):
+            frame = getattr(self, name)
+            plain[name] = frame.astype(object).where(frame.notna(), None).to_dict("records")
         with whole_file(file) as unfinished:
             unfinished.write_text(json.dumps(plain, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -118,14 +126,18 @@ class EffectReport:
         if not file.exists():
             return None
         plain: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        table = pd.DataFrame(plain["table"])
-        numbers = [name for name in table.columns if name not in TEXTS]
-        table = table.astype(dict.fromkeys(numbers, float)).astype(dict.fromkeys(TEXTS, object))
         plain["as_of"] = datetime.fromisoformat(plain["as_of"])
         plain["log"] = Log(**plain["log"])
-        plain["table"] = table.where(table.notna() | ~table.columns.isin(TEXTS), None)
+        plain["table"] = _frame(plain["table"], TEXTS)
+        plain["plans"] = _frame(plain.get("plans", []), PLAN_TEXTS).reindex(columns=list(COLUMNS))
         plain["looks"] = [Look(**look) for look in plain["looks"]]
         return cls(**plain)
+
+
+def _frame(records: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(records)
+    frame = frame.astype({name: object if name in texts else float for name in frame.columns})
+    return frame.where(frame.notna() | ~frame.columns.isin(texts), None)
 
 
 def false_alarms(looks: int) -> float:

@@ -18,6 +18,7 @@ from features.instants import Cutoff
 from features.plan import FeaturePlan
 from features.staging import stage
 from models.effects import EVERYBODY, NOBODY_HELD, NOT_OVER, Effect, Effects, effect_table
+from models.policies import policy_table
 from models.uplift import UpliftLearner
 from training.effect_outcomes import (
     BEFORE,
@@ -122,6 +123,7 @@ def effects(
             value=configuration.section("forecast", ForecastSettings).value,
             log=log,
             table=table_of(connection, with_standings(connection, known, standings), groups=KINDS),
+            plans=policy_table(_judged(known), before=BEFORE),
             waiting=count_assignments(connection, WAITING),
             assumed=_counts(known["treatment"][known["is_assumed"]]),
             share=followed.share(),
@@ -210,6 +212,11 @@ def uplifts(followed: Followed, known: pd.DataFrame) -> dict[str, UpliftLearner]
         if learner.differs_[0].is_worth_acting_on:
             learners[str(treatment)] = learner
     return learners
+
+
+def _judged(known: pd.DataFrame) -> pd.DataFrame:
+    """Return assignments with the propensities that are on record alone."""
+    return known.assign(propensity=known["propensity"].mask(known["is_assumed"]))
 
 
 def _end(connection: duckdb.DuckDBPyConnection, setting: str) -> datetime:

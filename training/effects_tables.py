@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.effects import EVERYBODY
+from training import plan_words
 from training.effect_report import EffectReport
 from training.effect_words import about, advice, remarks, sentences
 from training.report_tables import between
@@ -67,15 +68,19 @@ def render(report: EffectReport) -> RenderableType:
     parts: list[RenderableType] = []
     for table in (report.averages, report.groups):
         if not table.empty:
-            parts += [part for columns in (BROUGHT, PAID) for part in (_laid(table, words, columns), Text())]
+            laid = [_laid(*written(table, words, columns)) for columns in (BROUGHT, PAID)]
+            parts += [part for each in laid for part in (each, Text())]
+    titles, rows = plan_words.written(report, words)
+    if rows:
+        parts += [_laid(titles, rows), Text()]
     parts.append(Text(about(report, words)))
-    parts += [Text(f"{DASH} {text}") for tell in (sentences, advice, remarks) for text in tell(report, words)]
+    telling = (plan_words.told, sentences, advice, remarks)
+    parts += [Text(f"{DASH} {text}") for tell in telling for text in tell(report, words)]
     return Group(*parts)
 
 
-def _laid(table: pd.DataFrame, words: Words, columns: tuple[str, ...]) -> Table:
+def _laid(titles: list[str], rows: list[list[str]]) -> Table:
     laid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    titles, rows = written(table, words, columns)
     for number, title in enumerate(titles):
         room = max(len(row[number]) for row in rows)
         laid.add_column(Text(title), justify="right" if number else "left", min_width=min(room, BROAD))

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from training import plan_words
 from training.effect_words import about, advice, remarks, sentences
 from training.effects_tables import BROUGHT, PAID, written
 from training.page import SIZE, beside, heading, listed, paragraph, plot, table
@@ -17,7 +18,8 @@ def treatments(report: Report, words: Words) -> str | None:
     if measured is None or measured.averages.empty:
         return None
     averages, groups = measured.averages, measured.groups
-    told = paragraph(about(measured, words)) + listed(sentences(measured, words))
+    whole = plan_words.told(measured, words)
+    told = paragraph(about(measured, words)) + listed([*whole, *sentences(measured, words)])
     known = averages[averages["net"].notna()]
     if not known.empty:
         drawn = plot(
@@ -28,6 +30,9 @@ def treatments(report: Report, words: Words) -> str | None:
         )
         told = beside(drawn, told)
     parts = [told, *(table(*written(averages, words, columns)) for columns in (BROUGHT, PAID))]
+    titles, rows = plan_words.written(measured, words)
+    if rows:
+        parts += [heading(words("treatments.together")), table(titles, rows)]
     if not groups.empty:
         parts.append(heading(words("treatments.by_group")))
         parts += [table(*written(groups, words, columns)) for columns in (BROUGHT, PAID)]

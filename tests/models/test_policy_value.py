@@ -1,122 +1,87 @@
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
-from features.errors import InputError
-from models.policy_value import RandomisedLog
+from models.policy_value import CONTRADICTED, NO_OVERLAP, RandomisedLog
 
-COST = np.array([0.0, 0.1])
+Flags = np.ndarray
+CHANCE = 0.4
 
 
-def log(*, rows: int = 4_000, seed: int = 0, chance: float = 0.4, **changed: Any) -> RandomisedLog:
-    """Draw a log: the first half of the rows gains 1 by the treatment, the other half nothing."""
+def drawn(*, rows: int = 400, seed: int = 0, told: bool = False) -> tuple[RandomisedLog, Flags]:
+    """Draw a log, and who was treated: the first half of the rows gains 1 by it, the others nothing."""
     rng = np.random.default_rng(seed)
-    arm = (rng.random(rows) < chance).astype(int)
-    gains = np.arange(rows) < rows / 2
-    outcome = rng.normal(size=rows) + arm * gains
-    propensity = np.tile([1 - chance, chance], (rows, 1))
-    given = {"outcome": outcome, "arm": arm, "propensity": propensity, "cost": COST}
-    return RandomisedLog(**(given | changed))
+    treated = rng.random(rows) < CHANCE
+    known = rng.normal(size=(rows, 1))
+    outcome = 10 + 2 * known[:, 0] + rng.normal(size=rows) + treated * (np.arange(rows) < rows / 2)
+    chances = np.where(treated, CHANCE, 1 - CHANCE)
+    return RandomisedLog(outcome, chances, np.arange(rows), known if told else None), treated
 
 
-def the_half_that_gains(drawn: RandomisedLog) -> np.ndarray:
-    return (np.arange(len(drawn.arm)) < len(drawn.arm) / 2).astype(int)
+def test_rows_in_the_head() -> None:
+    log = RandomisedLog(np.tile([8.0, 4.0, 2.0, 6.0], 60), np.full(240, 0.5), np.arange(240))
+    treated = np.tile([True, False, True, False], 60)
+    gain = log.gain(treated, over=~treated)
+    assert gain.value == pytest.approx((8 + 2) / 2 - (4 + 6) / 2)
+    # The differences from the rule's own mean, doubled: +-6 and +-2.
+    assert gain.standard_error == pytest.approx(np.sqrt((6**2 + 2**2) / 2 / 239))
+    first_two = np.tile([True, False, False, True], 60)
+    assert log.gain(first_two, over=~treated).value == pytest.approx((8 + 6) / 2 - 5)
 
 
-def everybody(drawn: RandomisedLog) -> np.ndarray:
-    return np.ones(len(drawn.arm), dtype=int)
-
-
-def test_four_rows_in_the_head() -> None:
-    drawn = RandomisedLog(
-        np.array([8.0, 4.0, 2.0, 6.0] * 20),
-        np.array([1, 0, 1, 0] * 20),
-        np.full(80, 0.5),
-        np.array([0.0, 1.0]),
-    )
-    assert drawn.value(np.ones(80, dtype=int)).value == pytest.approx((16 + 4) / 4 - 1)
-    assert drawn.value(np.array([1, 1, 0, 0] * 20)).value == pytest.approx((16 - 1 + 0 - 1 + 0 + 12) / 4)
-
-
-@pytest.mark.parametrize("expects", [False, True])
-def test_intervals_cover_the_truth_as_often_as_they_say(expects: bool) -> None:
+@pytest.mark.parametrize("told", [False, True], ids=["by inverse propensity", "doubly robust"])
+def test_intervals_cover_the_truth_as_often_as_they_say(told: bool) -> None:
     covered = 0
     for seed in range(200):
-        drawn = log(rows=400, seed=seed)
-        if expects:
-            drawn = log(
-                rows=400, seed=seed, expected=np.stack([np.zeros(400), the_half_that_gains(drawn)], 1)
-            )
-        gain = drawn.gain(the_half_that_gains(drawn), over=everybody(drawn))
-        covered += gain.low <= 0.05 <= gain.high
+        log, treated = drawn(seed=seed, told=told)
+        the_half_that_gains = treated == (np.arange(400) < 200)
+        gain = log.gain(the_half_that_gains, over=~treated)
+        covered += gain.low <= 0.5 <= gain.high
     assert 0.9 <= covered / 200 <= 0.99
 
 
-def test_expecting_the_outcome_narrows_the_interval_and_expecting_nonsense_does_not_mislead() -> None:
-    plain = log()
-    rows = len(plain.arm)
-    right = log(expected=np.stack([np.zeros(rows), the_half_that_gains(plain)], axis=1))
-    wrong = log(expected=np.full((rows, 2), 7.0))
-    told = [each.value(everybody(each)) for each in (plain, right, wrong)]
-    assert told[1].standard_error < told[0].standard_error < told[2].standard_error
-    assert all(each.low < 0.4 < each.high for each in told)
+def test_what_was_known_before_narrows_the_interval_and_what_tells_nothing_does_not_mislead() -> None:
+    (plain, treated), (robust, _) = drawn(rows=4_000), drawn(rows=4_000, told=True)
+    noise = np.random.default_rng(1).normal(size=(4_000, 1))
+    nonsense = RandomisedLog(plain.outcome, plain.propensity, plain.customer, noise)
+    told = [log.gain(treated, over=~treated) for log in (robust, plain, nonsense)]
+    assert told[0].standard_error < 0.6 * told[1].standard_error
+    assert told[2].standard_error == pytest.approx(told[1].standard_error, rel=0.02)
+    assert all(each.low < 0.5 < each.high for each in told)
 
 
-def test_the_chance_of_what_was_done_says_all_that_is_needed() -> None:
-    whole = log()
-    done = log(propensity=whole.propensity[np.arange(len(whole.arm)), whole.arm])
-    assert done.value(everybody(done)) == whole.value(everybody(whole))
+def test_a_rule_gains_nothing_over_itself() -> None:
+    log, treated = drawn()
+    assert log.gain(treated, over=treated).value == 0
 
 
-def unknown(propensity: np.ndarray) -> np.ndarray:
-    propensity[:7] = np.nan
-    return propensity
+@pytest.mark.parametrize("told", [False, True])
+def test_the_order_of_rows_changes_nothing(told: bool) -> None:
+    log, treated = drawn(told=told)
+    order = np.random.default_rng(1).permutation(400)
+    before = None if log.before is None else log.before[order]
+    other = RandomisedLog(log.outcome[order], log.propensity[order], log.customer[order], before)
+    one, two = log.gain(treated, over=~treated), other.gain(treated[order], over=~treated[order])
+    assert (one.value, one.standard_error) == pytest.approx((two.value, two.standard_error))
 
 
-def nought(propensity: np.ndarray) -> np.ndarray:
-    propensity[:3] = 0.0
-    return propensity
+def test_rows_of_the_same_customers_tell_no_more_than_the_customers() -> None:
+    log, treated = drawn()
+    twice = RandomisedLog(*(np.tile(each, 2) for each in (log.outcome, log.propensity, log.customer)))
+    one, two = log.gain(treated, over=~treated), twice.gain(np.tile(treated, 2), over=np.tile(~treated, 2))
+    assert (one.value, one.standard_error) == pytest.approx((two.value, two.standard_error))
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (unknown, "propensity of 7 of 4,000 assignments is not known"),
-        (nought, "propensity of 3 of 4,000 assignments is not above 0"),
-    ],
-)
-def test_a_log_without_propensities_is_refused(change: Callable[[np.ndarray], np.ndarray], says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        log(propensity=change(log().propensity))
+def test_a_rule_that_was_hardly_ever_followed_is_refused_with_what_it_weighs() -> None:
+    log, _ = drawn()
+    gain = log.gain(np.arange(400) < 29, over=np.arange(400) >= 29)
+    assert (gain.reason, np.isnan(gain.value)) == (NO_OVERLAP, True)
+    assert gain.number == pytest.approx(28, abs=1.5)
+    never = np.zeros(400, dtype=bool)
+    assert log.gain(never, over=~never).number == 0
 
 
-def test_a_rule_for_customers_who_had_no_chance_of_it_is_refused() -> None:
-    drawn = log()
-    arm, propensity = drawn.arm.copy(), drawn.propensity.copy()
-    arm[:500], propensity[:500] = 0, [1.0, 0.0]
-    closed = log(arm=arm, propensity=propensity)
-    with pytest.raises(InputError, match="treatment 1 to 500 of 4,000 customers who had no chance"):
-        closed.value(everybody(closed))
-    done = log(arm=arm, propensity=propensity[np.arange(4_000), arm])
-    assert done.value(1 - the_half_that_gains(done)).standard_error > 0
-    only = arm.copy()
-    only[:1000] = 0
-    with pytest.raises(InputError, match="times as often as its propensities"):
-        log(arm=only, propensity=np.full(4_000, 0.4)).value(everybody(done))
-
-
-def test_a_rule_that_was_hardly_ever_followed_is_refused() -> None:
-    drawn = log(chance=0.002)
-    with pytest.raises(
-        InputError, match=r"agrees with it as much as \d+ equal rows would, and 30 are needed"
-    ):
-        drawn.value(everybody(drawn))
-
-
-def test_a_few_customers_who_get_something_rare_do_not_stop_the_rest_from_being_told() -> None:
-    drawn = log(chance=0.05)
-    few = np.zeros(4_000, dtype=int)
-    few[:20] = 1
-    assert drawn.value(few).standard_error < 0.1
+def test_propensities_that_are_not_those_of_what_was_done_are_refused() -> None:
+    log, treated = drawn(rows=4_000)
+    wrong = RandomisedLog(log.outcome, np.full(4_000, 0.5), log.customer)
+    gain = wrong.gain(treated, over=~treated)
+    assert (gain.reason, gain.number) == (CONTRADICTED, pytest.approx(4 / 6, abs=0.05))

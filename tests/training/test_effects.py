@@ -14,9 +14,12 @@ from features.errors import InputError
 from features.instants import Cutoff
 from features.staging import stage
 from models.effects import NOBODY_HELD, NOT_OVER, TOO_FEW
+from models.policy_value import NO_OVERLAP
 from training.effect_outcomes import Followed
 from training.effect_report import EffectReport
 from training.effects import effects, measure
+from training.plan_words import told, written
+from training.report_words import Words
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
 JULY = Cutoff.at(datetime(2024, 7, 1, tzinfo=UTC), "UTC")
@@ -149,6 +152,9 @@ def test_unknown_propensities_are_taken_from_the_share_held_out_and_it_is_said(
     report = effects(shop(unknown), None, None)
     row = report.averages.iloc[0]
     assert report.assumed == {"coupon": 60}
+    assert report.plans[["rule", "reason", "number"]].to_numpy().tolist() == [
+        ["as_made", "unknown_chances", 60]
+    ]
     assert (row["increment"], row["increment_se"]) == pytest.approx((expected.value, expected.value_se))
 
 
@@ -227,7 +233,33 @@ def test_a_report_is_left_in_the_workspace_with_the_looks_before_it(
     assert kept is not None
     assert (kept.as_of, kept.log, list(kept.looks)) == (last.as_of, last.log, list(last.looks))
     pd.testing.assert_frame_equal(kept.table, last.table, check_dtype=False)
+    pd.testing.assert_frame_equal(kept.plans, last.plans, check_dtype=False)
     json.loads((configuration.project.workspace / "effects.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_what_all_treatments_earned_is_told_and_each_plan_that_held_enough_out(
+    shop: Callable[..., Configuration],
+) -> None:
+    common = {"is_explored": False, "channel": None, "cost": 2.0}
+    planned = [
+        row | common | {"plan_id": run, "run_id": run, "assigned_at": when, "is_holdout": is_held}
+        for run, when, one in (("first", MARCH, 1), ("second", datetime(2024, 4, 1, tzinfo=UTC), 3))
+        for number, row in enumerate(treatments())
+        for is_held in [number // one % 3 == 0]
+    ]
+    for row in planned:
+        row["propensity"] = 1 / 3 if row["is_holdout"] else 2 / 3
+    bought = orders() + [order(number, "2024-04-10", 20.0 + number % 10) for number in range(CUSTOMERS)]
+    report = effects(shop(treatments(assigned_at="2024-06-20"), bought), pa.Table.from_pylist(planned), None)
+    made, *runs = report.plans.to_dict("records")
+    # Of two assignments each the first brings 5 and the second nothing; either costs 2.
+    assert (made["rule"], made["assignments"]) == ("as_made", 120)
+    assert made["gain"] == pytest.approx(0.5, abs=0.1)
+    assert made["ips_low"] < 0.5 < made["ips_high"]
+    assert [(run["run_id"], run["reason"]) for run in runs] == [("first", NO_OVERLAP), ("second", NO_OVERLAP)]
+    sentence, table = told(report, Words("en"))[0], written(report, Words("zh"))
+    assert sentence.startswith(f"All treatments together came to {made['gain']:.2f} per assignment")
+    assert table[1][0][:2] == ["原定措施", "120"]
 
 
 def test_without_a_log_the_remedy_is_named(shop: Callable[..., Configuration]) -> None:
