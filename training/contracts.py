@@ -91,7 +91,7 @@ class ContractLesson:
         frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
         undone = self.history.notes()
         estimator = self.recipes()[name].fit(frame, labels)
-        present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
+        present = self.history.snapshot(self.as_of, share=self.history.judging_share(self.as_of))
         known = labels[f"ended_{self.settings.horizon_days}"]
         facts = {
             "as_of": self.as_of.isoformat(),
@@ -118,9 +118,9 @@ class ContractLesson:
     def _judged(
         self, history: ContractHistory, name: str, estimator: ContractEstimator, origin: datetime
     ) -> pd.DataFrame:
-        crowd, horizon = history.crowd(origin), self.settings.horizon_days
-        frame = history.snapshot(origin, share=crowd)
-        truth = history.labels(origin, known_by=self.as_of, share=crowd)
+        share, horizon = history.judging_share(origin), self.settings.horizon_days
+        frame = history.snapshot(origin, share=share)
+        truth = history.labels(origin, known_by=self.as_of, share=share)
         forecast = estimator.predict(frame)
         return forecast.assign(
             expected_value=forecast["expected_value"].fillna(0.0),
@@ -231,7 +231,7 @@ def _lesson(
     )
     days = knots(settings.horizon_days, settings.clv_days)
     history = ContractHistory(connection, plan, time_zone, days=days)
-    if history.snapshot(as_of, share=history.crowd(as_of)).empty:
+    if history.snapshot(as_of, share=history.judging_share(as_of)).empty:
         raise InputError(f"no contract runs at {as_of:%Y-%m-%d %H:%M} UTC; give another --as-of")
     if not history.cutoffs(as_of):
         raise InputError(

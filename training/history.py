@@ -115,7 +115,7 @@ class History:
         days = (STEP_DAYS * number for number in range(1, MOST_SNAPSHOTS + 1))
         return [as_of - timedelta(days=back) for back in days if back * DAY <= earliest]
 
-    def crowd(self, as_of: datetime) -> float:
+    def judging_share(self, as_of: datetime) -> float:
         """Return the share of customers that are at most `MOST_CUSTOMERS` at `as_of`."""
         return min(1.0, MOST_CUSTOMERS / max(self.customers(as_of), 1))
 
@@ -168,7 +168,7 @@ class History:
     def cuts(self, cutoffs: Sequence[datetime]) -> dict[datetime, float]:
         """Return the `cut` of each of several cutoffs."""
         missing = sorted(as_of for as_of in cutoffs if as_of not in self._cuts)
-        for share, days in groupby(missing, self.crowd):
+        for share, days in groupby(missing, self.judging_share):
             for several in self._crowd.together(list(days), share=share):
                 self._crowd.put_on_spine(several, share=share)
                 instants = [Cutoff.at(as_of, self.time_zone) for as_of in several]

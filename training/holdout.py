@@ -62,13 +62,13 @@ def forecasts(  # noqa: PLR0913 - what is taught, where, and who looks on
     parts = []
     for origin in origins:
         frame, labels = history.lesson(origin, share=history.share(origin, cells=cells))
-        crowd = history.crowd(origin)
-        truth = history.labels(origin, known_by=known_by, share=crowd)
+        share = history.judging_share(origin)
+        truth = history.labels(origin, known_by=known_by, share=share)
         for name, recipe in recipes.items():
             progress(f"{name}, held out from {origin:%Y-%m-%d}")
             fitted = clone(recipe).fit(frame, labels)
             watch(origin, name, fitted)
-            present = history.snapshot(origin, share=crowd)
+            present = history.snapshot(origin, share=share)
             for model, estimator in ({name: fitted} | dict(beside(name, fitted))).items():
                 parts.append(_judged(estimator, present, truth, origin, model))
     return pd.concat(parts, ignore_index=True)
@@ -89,11 +89,11 @@ def champion_forecasts(
     for origin in origins:
         estimator = champion.estimator()
         if trained_at > origin:
-            share = history.share(origin, cells=JUDGED_CELLS)
-            estimator = clone(estimator).fit(*history.lesson(origin, share=share))
-        crowd = history.crowd(origin)
-        truth = history.labels(origin, known_by=known_by, share=crowd)
-        parts.append(_judged(estimator, history.snapshot(origin, share=crowd), truth, origin, name))
+            taught = history.lesson(origin, share=history.share(origin, cells=JUDGED_CELLS))
+            estimator = clone(estimator).fit(*taught)
+        share = history.judging_share(origin)
+        truth = history.labels(origin, known_by=known_by, share=share)
+        parts.append(_judged(estimator, history.snapshot(origin, share=share), truth, origin, name))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -48,9 +48,9 @@ class PotentialTrial:
         if name != TREES:
             return
         potential = _beside(self.history, forecaster, origin, seed=self.seed)
-        crowd = self.history.crowd(origin)
-        present = self.history.snapshot(origin, share=crowd)
-        truth = self.history.labels(origin, known_by=self.known_by, share=crowd)
+        share = self.history.judging_share(origin)
+        present = self.history.snapshot(origin, share=share)
+        truth = self.history.labels(origin, known_by=self.known_by, share=share)
         columns, value = columns_of(present), truth[f"value_{forecaster.horizon_days}"].to_numpy()
         outputs = forecaster.forecast(columns)
         below = outputs["clv"] <= np.quantile(outputs["clv"], 1 - TOP_SHARE)  # all of a shop that is for free

@@ -162,7 +162,7 @@ def seasonal_total(history: History, origin: datetime) -> float:
     horizon = history.plan.horizon_days
     last_year = origin - timedelta(days=max(YEAR_DAYS, horizon))
     before = last_year if history.cutoffs(last_year) else origin - timedelta(days=horizon)
-    labels = history.labels(before, known_by=origin, share=history.crowd(origin))
+    labels = history.labels(before, known_by=origin, share=history.judging_share(origin))
     return float(labels[f"value_{horizon}"].sum(min_count=1))
 
 

@@ -120,7 +120,7 @@ class Lesson:
         frame, labels = self.history.lesson(self.as_of, share=self.history.share(self.as_of))
         undone = self.history.notes()
         estimator = recipes(self.settings, seed=SEED)[name].fit(frame, labels)
-        present = self.history.snapshot(self.as_of, share=self.history.crowd(self.as_of))
+        present = self.history.snapshot(self.as_of, share=self.history.judging_share(self.as_of))
         facts = {
             "as_of": self.as_of.isoformat(),
             "model": name,
@@ -282,6 +282,6 @@ def lesson_of(
     )
     plan = replace(plan, own=read_own(configuration, own))
     history = History(connection, plan, time_zone, days=knots(settings.horizon_days, settings.clv_days))
-    if history.snapshot(as_of, share=history.crowd(as_of)).empty:
+    if history.snapshot(as_of, share=history.judging_share(as_of)).empty:
         raise InputError(f"nobody ordered before {as_of:%Y-%m-%d %H:%M} UTC; give a later --as-of")
     return Lesson(history, settings, as_of)

@@ -83,7 +83,7 @@ class Standings:
 
     def _placed_before(self, start: datetime, as_of: datetime) -> pd.DataFrame:
         """Return forecasts and ``value_tier`` of those who were known at the start, by customer_id."""
-        share = min(self.history.crowd(as_of), MOST / self.history.customers(as_of))
+        share = min(self.history.judging_share(as_of), MOST / self.history.customers(as_of))
         frame, forecasts = self._told(start, share=share)
         placement = self._measured(start, frame, forecasts)
         placed = self.history.connection.sql(
@@ -94,7 +94,7 @@ class Standings:
     def _now(self, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what `_told` does of everybody, once."""
         if as_of not in self._present:
-            self._present[as_of] = self._told(as_of, share=self.history.crowd(as_of))
+            self._present[as_of] = self._told(as_of, share=self.history.judging_share(as_of))
         return self._present[as_of]
 
     def _told(self, at: datetime, *, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -114,10 +114,10 @@ def _origins(history: History, known_by: datetime) -> list[datetime]:
 def _prepared(history: History, recipe: TreeForecaster, origin: datetime, known_by: datetime) -> _Origin:
     """Fit the purchase process of every snapshot once; only the trees differ between trials."""
     frame, labels = history.lesson(origin, share=history.share(origin))
-    crowd = history.crowd(origin)
-    truth = history.labels(origin, known_by=known_by, share=crowd)[f"orders_{recipe.horizon_days}"]
+    share = history.judging_share(origin)
+    truth = history.labels(origin, known_by=known_by, share=share)[f"orders_{recipe.horizon_days}"]
     return _Origin(
         recipe.parted(frame, labels),
-        columns_of(history.snapshot(origin, share=crowd)),
+        columns_of(history.snapshot(origin, share=share)),
         np.asarray(truth == 0, dtype=float),
     )
