@@ -15,12 +15,12 @@ from features.plan import FeaturePlan
 
 TOP_SHARE = 0.2
 """Of the customers, who spend most."""
-MEASURES = f"quantile_cont(value, {1 - TOP_SHARE}), min(value) FILTER (WHERE value > 0)"
+_MEASURES = f"quantile_cont(value, {1 - TOP_SHARE}), min(value) FILTER (WHERE value > 0)"
 
 
 def cut_query(plan: FeaturePlan) -> str:
     """Compile to DuckDB's SQL what `cut_point` asks for the horizon and value of a plan, once a process."""
-    return _compiled(json.dumps(plan.to_json()))
+    return f"SELECT {_MEASURES} FROM ({_values(json.dumps(plan.to_json()))})"
 
 
 def cut_point(connection: duckdb.DuckDBPyConnection, query: str) -> float:
@@ -46,7 +46,7 @@ def cut_points(
 ) -> list[float]:
     """Return the `cut_point` of every snapshot on the spine."""
     told = connection.execute(
-        f"SELECT as_of, {MEASURES} FROM ({_values(json.dumps(plan.to_json()))}) "
+        f"SELECT as_of, {_MEASURES} FROM ({_values(json.dumps(plan.to_json()))}) "
         f"JOIN {SPINE} USING ({SUBJECT}) GROUP BY as_of"
     ).fetchall()
     amounts = {as_of: _amount(quantile, least) for as_of, quantile, least in told}
@@ -55,10 +55,6 @@ def cut_points(
 
 def _amount(quantile: float | None, least: int | None) -> float:
     return float(quantile if quantile is not None and quantile > 0 else least or 1) / SCALE
-
-
-def _compiled(told: str) -> str:
-    return f"SELECT {MEASURES} FROM ({_values(told)})"
 
 
 @lru_cache(maxsize=8)
