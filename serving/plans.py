@@ -48,7 +48,7 @@ _LATEST = _PLAN.order_by(PLANS.c.as_of.desc()).limit(1)
 _LATEST_KEY = sa.select(PLANS.c.plan_key).order_by(PLANS.c.as_of.desc()).limit(1).scalar_subquery()
 _CUSTOMER = (
     sa.select(
-        *(PLANS.c[name] for name in ("plan_id", "run_id", "as_of")),
+        *(PLANS.c[name] for name in ("plan_id", "run_id", "as_of", "facts")),
         *(TREATMENTS.c[name] for name in ROWS.names if name != "customer_id"),
     )
     .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
@@ -103,10 +103,17 @@ class Plans:
         return self._plan(_PLAN.where(PLANS.c.as_of == as_of))
 
     def customer(self, customer_id: str) -> dict[str, Any] | None:
-        """Read a customer's row of the latest plan, less the customer_id; null when it has none."""
+        """Read a customer's row of the latest plan, less the customer_id; null when it has none.
+
+        Who has no ``text`` of their own is told that of the treatment.
+        """
         with self._database.reading() as connection:
             row = connection.execute(_CUSTOMER, {"customer_id": customer_id}).one_or_none()
-        return None if row is None else row._asdict()
+        if row is None:
+            return None
+        told = row._asdict()
+        usual = told.pop("facts")["treatments"].get(told["treatment"], {})
+        return {**told, "text": told["text"] or usual.get("text")}
 
     def rows(self, plan_id: str) -> pa.Table:
         """Read the rows of a plan by customer_id (in the order of bytes), with `ROWS`."""

@@ -23,7 +23,7 @@ def store(url: str) -> Iterator[Store]:
 def a_plan(
     plan_id: str = "spring", *, run_id: str = "first", as_of: datetime = NIGHT, **changes: Any
 ) -> Plan:
-    facts: dict[str, Any] = {"prices": {"phone": 2.5}}
+    facts: dict[str, Any] = {"treatments": {"call": {"text": "Call."}, "letter": {"text": "Write."}}}
     return Plan(
         **{"plan_id": plan_id, "run_id": run_id, "as_of": as_of, "customers": 2, "facts": facts} | changes
     )
@@ -56,12 +56,26 @@ def test_a_plan_is_read_as_it_was_published(store: Store) -> None:
     store.plans.publish(a_plan(), rows())
     found = store.plans.latest()
     assert found is not None
-    assert (found.plan_id, found.as_of, found.facts) == ("spring", NIGHT, {"prices": {"phone": 2.5}})
+    assert (found.plan_id, found.as_of, found.facts) == ("spring", NIGHT, a_plan().facts)
     assert store.plans.rows("spring").equals(rows())
     ada = store.plans.customer("Ada")
     assert ada is not None
     assert (ada["plan_id"], ada["treatment"], ada["due_to"]) == ("spring", "call", date(2024, 3, 14))
     assert store.plans.customer("Eve") is None
+
+
+def test_a_customer_is_told_their_own_text_else_that_of_the_treatment(store: Store) -> None:
+    store.plans.publish(a_plan(), rows())
+    ada, bob = store.plans.customer("Ada"), store.plans.customer("Bob")
+    assert ada is not None
+    assert bob is not None
+    assert (ada["text"], bob["text"], "facts" in ada) == ("Call about 3 orders.", None, False)
+    texts = pa.nulls(2, pa.string())
+    place = ROWS.names.index("text")
+    store.plans.publish(a_plan("plain"), rows().set_column(place, ROWS.field("text"), texts))
+    plain = store.plans.customer("Ada")
+    assert plain is not None
+    assert plain["text"] == "Call."
 
 
 def test_a_plan_replaces_the_one_of_its_run(store: Store) -> None:
