@@ -22,6 +22,8 @@ TABLES = ("project", "sources", "features", "forecast", "tiers", "treatments", "
 """The tables that a configuration may hold; each is read by the module that uses it."""
 
 PREFIX = "TIERWISE_"
+MANY = 30
+"""So many known names are listed in an error at most."""
 
 Keys = tuple[str, ...]
 
@@ -289,7 +291,10 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
 
 
 def nearest(unknown: str, known: Iterable[str]) -> str:
-    """Say which known name an unknown one may have meant; all of them when none is near."""
+    """Say which known name an unknown one may have meant; when none is near all, or how many there are."""
     names = sorted(known)
     close = difflib.get_close_matches(unknown.lower(), names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return f"known are {', '.join(names[:MANY])}{more}"

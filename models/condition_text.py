@@ -13,7 +13,7 @@ from features.configuration import nearest
 from features.contract import Kind
 from features.errors import InputError
 from models.clauses import Among, Clause, Comparison, Fixed, Joined, Missing, Negated, Ranked
-from models.condition_values import Column, Constant, Formula, Plain, Value, combined
+from models.condition_values import Column, Constant, Formula, Plain, Value, combined, literal
 from models.cuts import FUNCTIONS, Cut
 from models.grammar import AMOUNT, ARITHMETIC, CONDITION, MIRRORED, OPERATORS, PARTS, Grammar
 
@@ -89,7 +89,9 @@ class _Reading:
         value = self.value(node)
         if isinstance(value, Column) and value.kind is Kind.FLAG:
             return Comparison(value, "<>", Constant(0.0))
-        raise self._wrong(f"{_written(node)} is no truth; compare it with something, as in clv > 100")
+        raise self._wrong(
+            f"{_written(node)} is no truth; compare it with something, as in {_compared(value)}"
+        )
 
     def value(self, node: exp.Expr) -> Value:
         """Read a number or a text."""
@@ -273,6 +275,13 @@ class _Reading:
         exp.Coalesce: _first_known,
     } | dict.fromkeys(ARITHMETIC, _calculated)
     """All that may stand where a number or a text does."""
+
+
+def _compared(value: Value) -> str:
+    """Give an example of how a value becomes a truth."""
+    if not isinstance(value, Column):
+        return "clv > 100"
+    return f"{value.text} = {literal(next(iter(value.texts), 'text')) if value.is_text else 1}"
 
 
 def _written(node: exp.Expr) -> str:

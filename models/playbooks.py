@@ -142,7 +142,10 @@ def _read(
     place = f"treatments.{settings.name}"
     for name in PLACE.findall(settings.text):
         if name not in (known := {*columns, *DUE}):
-            raise InputError(f"{place}.text: there is no column {name!r} to put in; {nearest(name, known)}")
+            raise InputError(
+                f"{place}.text: there is no column {name!r} to put in; {nearest(name, known)}"
+                f" (write {{{{{name}}}}} for what your mailing fills in)"
+            )
     texts = {**CLASSES, "value_tier": tuple(tiers)}
     read: dict[str, Any] = {
         "when": Condition.read(settings.when, columns=columns, where=f"{place}.when", texts=texts),

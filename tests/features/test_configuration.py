@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from features.configuration import Configuration, Section
+from features.configuration import Configuration, Section, nearest
 from features.errors import InputError
 
 
@@ -98,3 +98,10 @@ def test_a_wrong_project_setting_is_named(tmp_path: Path, key: str, value: str, 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no configuration file .*nothing\.toml; name one with -c"):
         Configuration.read(tmp_path / "nothing.toml")
+
+
+def test_of_many_known_names_none_of_them_near_some_are_listed() -> None:
+    assert nearest("spend", ["spent", "orders"]) == "did you mean 'spent'?"
+    assert nearest("xyz", ["b", "a"]) == "known are a, b"
+    told = nearest("xyz", [f"spend_{number:02d}" for number in range(40)])
+    assert told.endswith("spend_29 and 10 more")
