@@ -181,14 +181,14 @@ def plan(
     with open_store(configuration) as store:
         run = planned_run(store, parse_as_of(as_of) if as_of else None)
         bundle = Bundle.read(registry_of(configuration).fetch(int(run.model_version)))
-        done = PlanJob(configuration, bundle, store, run, measure).make()
+        done = PlanJob(configuration, bundle, store, run, measure).make(progress=logger.info)
         rows = store.plans.rows(done.plan_id)
     if out is not None:
         write_plan(done, rows, out)
-    for table in shown(done, rows):
+    for table in shown(done, rows, currency=configuration.project.currency):
         console.print(table)
-    handed = write_hand_outs(done, rows, configuration.project.workspace)
-    for line in (*remarks(done), *handed):
+    handed = write_hand_outs(done, rows, folder := configuration.project.workspace)
+    for line in (*remarks(done), *(f"{n:,} customers: {folder / name}" for name, n in handed.items())):
         typer.echo(line)
 
 

@@ -1,7 +1,7 @@
 """One plan: what is done for everybody in a published run, within budget and places."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -42,6 +42,7 @@ SELECT treatment, campaign, count(*) / sum(count(*)) OVER (PARTITION BY treatmen
 FROM {ASSIGNMENTS} WHERE is_over = 1 AND is_explored = 0 AND coalesce(propensity, 0) < 1
 GROUP BY treatment, campaign ORDER BY treatment, campaign
 """
+Progress = Callable[[str], None]
 
 
 class Measure(Protocol):
@@ -83,20 +84,27 @@ class PlanJob:
     run: Run
     measure: Measure
 
-    def make(self) -> Plan:
+    def make(self, *, progress: Progress = lambda _: None) -> Plan:
         """Plan for everybody in the run and publish it; a plan that is published already stays as it is.
+
+        Parameters
+        ----------
+        progress
+            Told what is being done.
 
         Raises
         ------
         InputError
             A source or a setting is wrong, the scores of the run are gone, or the store refuses.
         """
+        progress("reading the sources")
         with workplace(self._project.workspace) as connection:
             quality = stage(self.configuration, connection, attributes=self.bundle.plan().attributes)
             plan = self._named(quality)
             published = self.store.plans.at(self.run.as_of)
             if published and published.plan_id == plan.plan_id:
                 return published
+            progress(f"measuring what was done so far, and choosing for {self.run.customers:,} customers")
             table, facts = self._made(connection)
         done = replace(plan, customers=table.num_rows, facts=facts)
         self.store.plans.publish(done, table)
@@ -156,6 +164,7 @@ class PlanJob:
             "treatments": treatments and [each.model_dump(mode="json") for each in treatments],
             "plan": self._settings.model_dump(mode="json"),
             "seed": self._seed,
+            "language": self._serving.language,
             "preceding": before,
         }
         digest = hashlib.sha256(as_json(facts).encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ The rows of a plan are read once, by `serving.plans.Plans.rows`.
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -87,28 +88,37 @@ def _with_texts(rows: pa.Table, plan: Plan) -> pa.Table:
     return rows.set_column(place, "text", pc.coalesce(rows["text"], texts))
 
 
-def shown(plan: Plan, rows: pa.Table) -> list[Table]:
+def shown(plan: Plan, rows: pa.Table, *, currency: str) -> list[Table]:
     """Lay a plan out for a terminal: a line per treatment, and what more of each limit would bring.
 
-    ``measured`` is the weight of what was measured of the effect; the rest is assumed.
+    ``customers`` get it, some of them ``at random``; ``held out`` are others. ``measured`` is the weight of
+    what was measured of the effect; the rest is assumed.
     """
     planned = rows.to_pandas()
-    table = Table(
-        "treatment", "customers", "held out", "at random", "cost", "gain (80% interval)", "measured"
-    )
+    cost, gain = f"cost ({currency})", f"gain in {currency} (80% interval)"
+    table = Table("treatment", "customers", "held out", "at random", cost, gain, "measured")
     table.columns[0].no_wrap = True
-    for name, part in planned[planned["treatment"] != NOTHING].groupby("treatment"):
-        done = part[~part["is_holdout"]]
-        counts = [len(done), len(part) - len(done), part["is_explored"].sum()]
-        cost, gain, low, high = done[["expected_cost", "expected_gain", "gain_low", "gain_high"]].sum()
-        money = f"{cost:,.0f}", f"{gain:,.0f} ({low:,.0f} to {high:,.0f})"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    treated = planned[planned["treatment"] != NOTHING]
+    for name, part in treated.groupby("treatment"):
         trust = plan.facts["treatments"][name]["trust"]
-        table.add_row(str(name), *(f"{n:,}" for n in counts), *money, f"{trust:.0%}")
-    table.add_row(NOTHING, f"{(planned['treatment'] == NOTHING).sum():,}")
-    limits = Table("limit", "one more is worth")
+        table.add_row(str(name), *_totals(part), f"{trust:.0%}")
+    table.add_section()
+    table.add_row("together", *_totals(treated))
+    table.add_row(NOTHING, f"{len(planned) - len(treated):,}")
+    limits = Table("limit", f"one more would gain ({currency})")
     for name, price in plan.facts["prices"].items():
         limits.add_row(name, f"{price:,.2f}")
     return [table, limits] if plan.facts["prices"] else [table]
+
+
+def _totals(part: pd.DataFrame) -> list[str]:
+    """Write how many get a treatment, are held out and explore, and what it costs and gains in all."""
+    done = part[~part["is_holdout"]]
+    counts = [len(done), len(part) - len(done), part["is_explored"].sum()]
+    cost, gain, low, high = done[["expected_cost", "expected_gain", "gain_low", "gain_high"]].sum() + 0.0
+    return [*(f"{n:,}" for n in counts), f"{cost:,.0f}", f"{gain:,.0f} ({low:,.0f} to {high:,.0f})"]
 
 
 def remarks(plan: Plan) -> list[str]:

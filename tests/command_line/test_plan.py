@@ -25,9 +25,10 @@ def test_a_plan_is_written_and_handed_out_by_channel(shop: Any, run: Run, end: s
     plan = pd.read_parquet(out)
     written = plan[(plan["treatment"] == "letter") & ~plan["is_holdout"]]
     assert 0 < written["expected_cost"].sum() <= 20
-    handed = pd.read_csv(shop.workspace / "plans" / end / "post.csv")
+    file = shop.workspace / "plans" / end / "post.csv"
+    handed = pd.read_csv(file)
     assert set(handed["customer_id"]) == set(written["customer_id"])
-    for word in ("letter", "nothing", "budget", f"plans/{end}/post.csv"):
+    for word in ("letter", "together", "nothing", "budget", f"{len(handed)} customers: {file}"):
         assert word in done.out
 
 

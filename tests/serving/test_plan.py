@@ -179,6 +179,14 @@ def test_who_wants_no_automated_decision_goes_to_a_person(desk: Desk, tmp_path: 
     assert written[f"plans/{plan.as_of:%Y-%m-%d}/person.csv"] == len(person)
 
 
+def test_another_language_tells_the_same_plan_in_other_words(desk: Desk) -> None:
+    english, rows = desk.plan(CALL)
+    chinese, told = desk.plan(CALL, '[serving]\nlanguage = "zh"\n')
+    assert chinese.plan_id != english.plan_id
+    assert told["treatment"].equals(rows["treatment"])
+    assert set(told["reason"]).isdisjoint(rows["reason"])
+
+
 def test_what_a_plan_did_lately_is_not_done_again(served_shop: Any, tmp_path: Path) -> None:
     desk, week = Desk(served_shop, tmp_path), timedelta(days=7)
     ScoringJob(desk.configuration(), desk.bundle, "7", desk.store).run(as_of=desk.as_of - week)
@@ -234,9 +242,18 @@ def test_hand_outs_list_whom_to_treat_and_never_the_held_out(desk: Desk, tmp_pat
     listed = rows.loc[pd.concat([phone, pd.read_csv(folder / "email.csv")])["customer_id"]]
     assert not listed["is_holdout"].any()
     assert sum(written.values()) == len(listed)
-    treatments = shown(plan, desk.store.plans.rows(plan.plan_id))[0]
-    assert treatments.row_count == 3
-    assert list(treatments.columns[-1].cells) == ["0%", "0%", ""]
+
+
+def test_the_terminal_tells_each_treatment_and_all_together(desk: Desk) -> None:
+    plan, rows = desk.plan(CALL, MAIL, "[plan]\nholdout = 0.3\n")
+    table = shown(plan, desk.store.plans.rows(plan.plan_id), currency="EUR")[0]
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert cells["treatment"] == ["call", "mail", "together", "nothing"]
+    assert cells["measured"] == ["0%", "0%", "", ""]
+    done = rows[(rows["treatment"] != "nothing") & ~rows["is_holdout"]]
+    assert cells["customers"][2:] == [f"{len(done):,}", f"{(rows['treatment'] == 'nothing').sum():,}"]
+    assert cells["held out"][2] == f"{rows['is_holdout'].sum():,}"
+    assert cells["cost (EUR)"][2] == f"{done['expected_cost'].sum():,.0f}"
 
 
 def test_a_run_whose_scores_are_gone_is_refused(desk: Desk) -> None:
