@@ -1,95 +1,18 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.contract import DAY, Kind
 from features.errors import InputError
-from features.instants import Cutoff
 from features.treatment_settings import PlanSettings, TreatmentSettings
-from models.contact_rules import ContactRules, open_arms
+from models.contact_rules import ContactRules
 from models.playbooks import DEFAULT_TIERS, playbooks
-
-KINDS = {
-    "value_tier": Kind.TEXT,
-    "clv": Kind.NUMBER,
-    "expected_value": Kind.NUMBER,
-    "consent": Kind.FLAG,
-    "machine": Kind.FLAG,
-}
-NOW = Cutoff.at(datetime(2024, 3, 1, tzinfo=UTC), "UTC")
-COUPON: dict[str, Any] = {
-    "name": "coupon",
-    "purpose": "grow",
-    "channels": ("email", "phone"),
-    "when": "clv > 10",
-    "cost": 4.0,
-    "effect": "0.1 * expected_value",
-    "cooldown_days": 90,
-    "text": "Send it.",
-}
-CARE = COUPON | {"name": "care", "purpose": "care", "channels": ("phone",), "effect": 1.0}
-
-
-def ago(days: float) -> int:
-    return round(NOW.micros - days * DAY)
-
-
-def subject(customer: str = "ann", **known: Any) -> dict[str, Any]:
-    usual = {"value_tier": "high", "clv": 50.0, "expected_value": 20.0, "consent": 1, "machine": 1}
-    return {"customer_id": customer, **usual, **known}
-
-
-def write(
-    connection: duckdb.DuckDBPyConnection, table: str, types: str, rows: Sequence[Sequence[Any]]
-) -> None:
-    connection.execute(f"CREATE TABLE {table} ({types})")
-    if rows:
-        connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-
-
-def arms(
-    *subjects: Mapping[str, Any],
-    treatments: Sequence[Mapping[str, Any]] = (COUPON,),
-    plan: Mapping[str, Any] | None = None,
-    log: Sequence[Sequence[Any]] = (),
-    answers: Sequence[Sequence[Any]] = (),
-    complaints: Sequence[Sequence[Any]] = (),
-) -> tuple[list[Any], list[Any]]:
-    """Return what is open, and what is closed, of a small company as of 1 March 2024.
-
-    A row of the log is customer, time, treatment, is_holdout, channel; of the answers customer, day, kind,
-    channel; of the complaints customer, time, resolved, known.
-    """
-    connection = duckdb.connect(config={"threads": 1})
-    types = (
-        "customer_id TEXT, value_tier TEXT, clv DOUBLE, expected_value DOUBLE, consent BIGINT, machine BIGINT"
-    )
-    write(connection, "subjects", types, [tuple(each.values()) for each in subjects])
-    if log:
-        types = "customer_id TEXT, assigned_at BIGINT, treatment TEXT, is_holdout BIGINT, channel TEXT"
-        write(connection, "treatments", types, log)
-    if answers:
-        types = (
-            "customer_id TEXT, occurred_at BIGINT, ingested_at BIGINT, day BIGINT, kind TEXT, channel TEXT"
-        )
-        rows = [(who, day * DAY, day * DAY, day, kind, channel) for who, day, kind, channel in answers]
-        write(connection, "interactions", types, rows)
-    if complaints:
-        types = "customer_id TEXT, occurred_at BIGINT, resolved_at BIGINT, ingested_at BIGINT, kind TEXT"
-        write(connection, "feedback", types, [(*row, "complaint") for row in complaints])
-    read = playbooks([TreatmentSettings.model_validate(each) for each in treatments], columns=KINDS)
-    rules = ContactRules.of(PlanSettings.model_validate(plan or {}), read, columns=KINDS)
-    open_arms(connection, read, rules, cutoff=NOW)
-    return (
-        connection.execute("SELECT * FROM arms ORDER BY ALL").fetchall(),
-        connection.execute("SELECT * FROM closed ORDER BY ALL").fetchall(),
-    )
+from tests.models.company import CARE, COUPON, KINDS, NOW, TODAY, ago, arms, subject
 
 
 def test_a_treatment_is_open_to_whom_its_condition_names() -> None:
@@ -156,56 +79,6 @@ def test_what_is_not_known_of_the_effect_stays_unknown() -> None:
     assert opened == [("ann", "coupon", "email", 4.0, None, 0.0)]
 
 
-@pytest.mark.parametrize(
-    ("complaint", "rules"),
-    [
-        pytest.param((ago(3), None, ago(3)), ["open_complaint"], id="open"),
-        pytest.param((ago(3), ago(1), ago(3)), [], id="resolved"),
-        pytest.param((ago(3), ago(-1), ago(3)), ["open_complaint"], id="resolved-later"),
-        pytest.param((ago(0), None, ago(0)), [], id="not-yet"),
-        pytest.param((ago(180), None, ago(180)), ["open_complaint"], id="half-a-year-old"),
-        pytest.param((ago(181), None, ago(181)), [], id="older"),
-        pytest.param((ago(3), None, ago(-1)), [], id="known-too-late"),
-    ],
-)
-def test_an_open_complaint_blocks_selling_and_not_care(complaint: tuple[Any, ...], rules: list[str]) -> None:
-    opened, closed = arms(subject(), treatments=[COUPON, CARE], complaints=[("ann", *complaint)])
-    assert ("care" in {row[1] for row in opened}, [row[2] for row in closed]) == (True, rules)
-
-
-@pytest.mark.parametrize(
-    ("days", "closed"),
-    [(0.1, True), (89.4, True), (89.6, False), (90, False), (0, False), (-1, False)],
-)
-@pytest.mark.parametrize("is_holdout", [0, 1])
-def test_a_treatment_is_not_assigned_again_before_its_time(
-    days: float, closed: bool, is_holdout: int
-) -> None:
-    plan = {"most_contacts": 9, "cadence": ()}
-    _, found = arms(subject(), plan=plan, log=[("ann", ago(days), "coupon", is_holdout, "email")])
-    assert found == ([("ann", "coupon", "cooldown")] if closed else [])
-
-
-@pytest.mark.parametrize(
-    ("log", "closed"),
-    [
-        pytest.param(
-            [("ann", ago(29), "a", 0, "email"), ("ann", ago(1), "b", None, "phone")], True, id="two"
-        ),
-        pytest.param([("ann", ago(30), "a", 0, "email"), ("ann", ago(1), "b", 0, "phone")], False, id="old"),
-        pytest.param([("ann", ago(2), "a", 1, "email"), ("ann", ago(1), "b", 0, "phone")], False, id="held"),
-        pytest.param(
-            [("ann", ago(2), "nothing", 0, "email"), ("ann", ago(1), "b", 0, "x")], False, id="none"
-        ),
-        pytest.param([("ann", ago(2), "a", 0, None), ("ann", ago(1), "b", 0, "x")], False, id="unseen"),
-        pytest.param([("bob", ago(2), "a", 0, "email"), ("ann", ago(1), "b", 0, "x")], False, id="others"),
-    ],
-)
-def test_contacts_count_across_treatments(log: list[tuple[Any, ...]], closed: bool) -> None:
-    opened, found = arms(subject(), log=log)
-    assert (not opened, found) == (closed, [("ann", "coupon", "frequency_cap")] if closed else [])
-
-
 def test_a_tier_has_its_own_pace_and_channels() -> None:
     plan = {
         "cadence": ({"tier": "high", "every_days": 10}, {"tier": "low", "channels": ("email",)}),
@@ -235,37 +108,6 @@ def test_a_duty_is_bound_to_consent_and_its_own_time_alone() -> None:
     assert [row[:3] for row in opened] == [("ann", "care", "phone")]
     assert ("bob", "care", "cooldown") in closed
     assert ("cid", "care", "channel_opt_out") in closed
-
-
-TODAY = NOW.day
-
-
-@pytest.mark.parametrize(
-    ("answers", "channel"),
-    [
-        pytest.param([], "email", id="the-usual"),
-        pytest.param([("ann", TODAY - 1, "call", None)], "phone", id="a-call"),
-        pytest.param([("ann", TODAY - 1, "message", "phone")], "phone", id="by-its-channel"),
-        pytest.param(
-            [("ann", TODAY - 1, "call", None), ("ann", TODAY - 2, "email_click", None)],
-            "email",
-            id="as-often",
-        ),
-        pytest.param([("ann", TODAY - 366, "call", None)], "email", id="too-old"),
-        pytest.param([("ann", TODAY, "call", None)], "email", id="not-yet"),
-        pytest.param([("ann", TODAY - 1, "visit", "phone")], "email", id="no-answer"),
-        pytest.param([("bob", TODAY - 1, "call", None)], "email", id="others"),
-    ],
-)
-def test_the_channel_is_the_one_that_the_customer_answers(answers: list[Any], channel: str) -> None:
-    opened, _ = arms(subject(), answers=answers)
-    assert [row[2] for row in opened] == [channel]
-
-
-def test_a_channel_that_is_answered_is_of_no_use_where_it_is_refused() -> None:
-    answers = [("ann", TODAY - 1, "call", None)]
-    opened, _ = arms(subject(consent=0), answers=answers, plan={"allowed": {"phone": "consent"}})
-    assert [row[2] for row in opened] == ["email"]
 
 
 def test_a_plan_whose_days_are_all_quiet_opens_nothing() -> None:
