@@ -71,6 +71,8 @@ class Effect:
     value, value_se
         The increment of value within the horizon per treated, in units of the currency, and its standard
         error; NaN where `reason` says why not.
+    value_held
+        What those held out brought within the horizon, on average; NaN where unknown.
     ordered, ordered_se
         The increment of the probability to order.
     cost
@@ -85,6 +87,7 @@ class Effect:
     count_held: int
     value: float = np.nan
     value_se: float = np.nan
+    value_held: float = np.nan
     ordered: float = np.nan
     ordered_se: float = np.nan
     cost: float = np.nan

@@ -8,6 +8,8 @@ from models.likelihood import Vector
 
 INTERVAL = 1.2815515655446004
 """The 90% quantile of the normal distribution: so many standard deviations on either side hold 80%."""
+MOST = 3.0
+"""Times as much, or as little, as those an effect was measured on bring: beyond it is not carried further."""
 
 
 class Belief(NamedTuple):
@@ -24,6 +26,47 @@ class Belief(NamedTuple):
     mean: Vector
     sd: Vector
     trust: float
+
+
+class Past(NamedTuple):
+    """What plans assumed of the customers that a treatment's effect was measured on.
+
+    Attributes
+    ----------
+    share
+        Of these customers, those of whom it is known.
+    assumed
+        Their mean, in the project's currency.
+    """
+
+    share: float
+    assumed: float
+
+
+def carried(assumed: Vector, value: Vector, *, past: Past | None, held: float) -> float:
+    """Return how many times an effect is larger for some customers than for those it was measured on.
+
+    As far as it is known what was assumed of those, it is in the ratio of what is assumed of these: a plan
+    chooses of whom much is assumed. Else it is taken to grow with what customers bring without the treatment,
+    for relative effects hold more widely than absolute ones (Glasziou and Irwig 1995, BMJ 311; Deeks 2002):
+    what a coupon brought on average in three years it does not bring from those who are hardly expected to
+    return. Where neither is known to be above 0 the effect stays as it is.
+
+    Parameters
+    ----------
+    assumed, value
+        What is assumed that the treatment adds, and what these customers are expected to bring without it,
+        each of shape (n,).
+    held
+        What those held out brought, on average; NaN where unknown.
+    """
+    usual = float(value.mean()) / held if held > 0 else 0.0
+    times = min(max(usual, 1 / MOST), MOST) if usual > 0 else 1.0
+    mean = float(assumed.mean())
+    if past is None or not mean > 0:
+        return times
+    before = past.share * past.assumed + (1 - past.share) * mean / times
+    return mean / before if before > 0 else times
 
 
 def believed(

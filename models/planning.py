@@ -12,7 +12,7 @@ from models.allocation import allocate
 from models.arms import Arms
 from models.draws import APART, Draws, unit, untied
 from models.effects import Effect
-from models.gains import Belief, believed
+from models.gains import Belief, Past, believed, carried
 from models.likelihood import Vector
 from models.playbooks import Playbook
 from models.relaxation import NOTHING, Limit
@@ -93,15 +93,14 @@ class Proposal:
     expected: Expectations
     decisions: Decisions
 
-    def lead(self, at: int) -> float:
-        """Return how many times as much is assumed of whom a treatment is meant for as of all it is open to.
+    def assumed(self, at: int) -> float | None:
+        """Return the mean of what is assumed of whom a treatment is meant for; null where nothing is.
 
-        1 where nothing is assumed, or it is meant for nobody. Whom chance gave it is left out.
+        Whom chance gave it is left out.
         """
         assumed = self.arms.effect[:, at]
         is_meant = (self.decisions.arm == at) & ~self.decisions.is_explored & np.isfinite(assumed)
-        usual = float(assumed[np.isfinite(assumed)].mean()) if is_meant.any() else 0.0
-        return float(assumed[is_meant].mean()) / usual if usual > 0 else 1.0
+        return float(assumed[is_meant].mean()) if is_meant.any() else None
 
 
 def expect(
@@ -109,7 +108,7 @@ def expect(
     playbooks: Sequence[Playbook],
     effects: Mapping[str, Effect],
     uplifts: Mapping[str, Vector],
-    leads: Mapping[str, float],
+    pasts: Mapping[str, Past],
 ) -> Expectations:
     """Say what each open treatment is expected to cost and to add.
 
@@ -119,9 +118,8 @@ def expect(
         What was measured, by treatment.
     uplifts
         By treatment the measured effect on every customer, of shape (n,), where it differs beyond noise.
-    leads
-        By treatment the `Proposal.lead` of those that it was measured of: they were chosen since much was
-        assumed of them. 1 where it is not known.
+    pasts
+        By treatment what was assumed of those that it was measured on, as far as that is known.
     """
     cost, effect, sd = (np.full(arms.effect.shape, np.nan) for _ in range(3))
     trust, losing = {}, []
@@ -131,9 +129,10 @@ def expect(
         measured = effects.get(playbook.name)
         belief = _believed(
             arms.effect[rows, at],
+            arms.value[rows],
             measured,
             None if uplift is None else uplift[rows],
-            lead=leads.get(playbook.name, 1.0),
+            past=pasts.get(playbook.name),
         )
         effect[rows, at], sd[rows, at] = belief.mean, belief.sd
         with_it = arms.value[rows] + np.nan_to_num(belief.mean)
@@ -145,19 +144,21 @@ def expect(
     return Expectations(cost, effect, sd, kept, trust, tuple(losing))
 
 
-def _believed(assumed: Vector, measured: Effect | None, uplift: Vector | None, *, lead: float) -> Belief:
+def _believed(
+    assumed: Vector, value: Vector, measured: Effect | None, uplift: Vector | None, *, past: Past | None
+) -> Belief:
     """Correct what is assumed of customers, NaN where nothing is, by what was measured.
 
-    Of whom nothing is assumed the average of the others is. What was measured counts for all to whom the
-    treatment is open: in the ratio that is assumed, or, where effects were measured to differ, by the average
-    of these customers.
+    Of whom nothing is assumed the average of the others is. What was measured is carried over to these
+    customers; where effects were measured to differ, their own average is known.
     """
     if measured is None or measured.reason is not None or not len(assumed):
         return believed(assumed)
     known = np.isfinite(assumed)
     assumed = np.where(known, assumed, assumed[known].mean() if known.any() else 0.0)
     if uplift is None:
-        return believed(assumed, average=measured.value / lead, error=measured.value_se / lead)
+        times = carried(assumed, value, past=past, held=measured.value_held)
+        return believed(assumed, average=times * measured.value, error=times * measured.value_se)
     return believed(assumed, average=float(uplift.mean()), error=measured.value_se, differs=uplift)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from features.assignments import ASSIGNMENTS
@@ -25,6 +26,7 @@ from models.arms import Arms
 from models.bundle import Bundle, as_json
 from models.contact_rules import ContactRules, open_arms
 from models.effects import Effect
+from models.gains import Past
 from models.likelihood import Vector
 from models.placement import Placement
 from models.planning import Proposal, decide, expect
@@ -126,7 +128,9 @@ class PlanJob:
         effects: Mapping[str, Effect],
     ) -> Proposal:
         arms = Arms.read(connection, books)
-        expected = expect(arms, books, effects, self._uplifts(connection, effects), self._leads(connection))
+        expected = expect(
+            arms, books, effects, self._uplifts(connection, effects), self._pasts(connection, books)
+        )
         decisions = decide(arms, books, expected, self._settings, key=f"{self._seed} {self.run.run_id}")
         return Proposal(books, arms, expected, decisions)
 
@@ -245,14 +249,20 @@ class PlanJob:
         ).df()
         return {name: learner.effect(features)[:, 0] for name, learner in learners.items()}
 
-    def _leads(self, connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
-        """Tell by treatment the mean lead of the assignments that its effect was measured of."""
-        known = self.store.plans.leads(before=self.run.as_of)
-        counted = connection.execute(_MEASURED).fetchall()
-        leads: dict[str, float] = {}
-        for treatment, campaign, share in counted:
-            leads[treatment] = leads.get(treatment, 0.0) + share * known.get((campaign, treatment), 1.0)
-        return leads
+    def _pasts(self, connection: duckdb.DuckDBPyConnection, books: Sequence[Playbook]) -> dict[str, Past]:
+        """Tell by treatment what plans assumed, in the same words, of whom its effect was measured on."""
+        known = self.store.plans.assumed(before=self.run.as_of)
+        text = {book.name: book.effect.text for book in books}
+        told = connection.execute(_MEASURED).df()
+        campaigns = zip(told["campaign"], told["treatment"], strict=True)
+        told["assumed"] = [known.get((campaign, name, text.get(name, ""))) for campaign, name in campaigns]
+        told = told.dropna(subset="assumed").astype({"assumed": float})
+        return {
+            str(name): Past(
+                float(part["share"].sum()), float(np.average(part["assumed"], weights=part["share"]))
+            )
+            for name, part in told.groupby("treatment")
+        }
 
 
 def planned_run(store: Store, as_of: datetime | None) -> Run:

@@ -157,8 +157,9 @@ def summary(proposal: Proposal, effects: Mapping[str, Effect]) -> dict[str, Any]
     Returns
     -------
     ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, and by treatment whether
-    it is ``is_losing``, to how many customers it is ``open``, the ``lead`` of those it is meant for, the
-    ``trust`` in what was measured, and why nothing was, ``unmeasured``.
+    it is ``is_losing``, to how many customers it is ``open``, the text of its ``effect`` and what is
+    ``assumed`` by it on average of those it is meant for, the ``trust`` in what was measured, and why nothing
+    was, ``unmeasured``.
     """
     expected, decisions = proposal.expected, proposal.decisions
     open_to = proposal.arms.is_open.sum(axis=0).tolist()
@@ -172,7 +173,8 @@ def summary(proposal: Proposal, effects: Mapping[str, Effect]) -> dict[str, Any]
                 "text": playbook.text,
                 "is_losing": playbook.name in expected.losing,
                 "open": open_to[at],
-                "lead": proposal.lead(at),
+                "effect": playbook.effect.text,
+                "assumed": proposal.assumed(at),
                 "trust": expected.trust[playbook.name],
                 "unmeasured": effects[playbook.name].reason if playbook.name in effects else None,
             }

@@ -79,23 +79,27 @@ class Plans:
         """Find the plan with the latest `as_of`, or with the latest strictly before a time; null without."""
         return self._plan(_LATEST if before is None else _LATEST.where(PLANS.c.as_of < before))
 
-    def leads(self, *, before: datetime) -> dict[tuple[str, str], float]:
-        """Read the `models.planning.Proposal.lead` of earlier plans, by plan_id and treatment.
+    def assumed(self, *, before: datetime) -> dict[tuple[str, str, str], float]:
+        """Read what plans assumed on average of those a treatment was meant for.
 
         Parameters
         ----------
         before
             Plans with an `as_of` strictly before it are read.
+
+        Returns
+        -------
+        In the project's currency, by plan_id, treatment and the text of its effect.
         """
         with self._database.reading() as connection:
             found = connection.execute(
                 sa.select(PLANS.c.plan_id, PLANS.c.facts).where(PLANS.c.as_of < before)
             )
             return {
-                (plan_id, name): each["lead"]
+                (plan_id, name, each["effect"]): each["assumed"]
                 for plan_id, facts in found
                 for name, each in facts["treatments"].items()
-                if "lead" in each
+                if each.get("assumed") is not None
             }
 
     def at(self, as_of: datetime) -> Plan | None:

@@ -181,6 +181,7 @@ def effect_of(row: pd.Series, learner: UpliftLearner | None) -> Effect:
         count_held=int(row["held_out"]),
         value=float(row["increment"]),
         value_se=float(row["increment_se"]),
+        value_held=float(row["value_held"]),
         ordered=float(row["ordered"]),
         ordered_se=float(row["ordered_se"]),
         cost=float(row["cost"]),

@@ -1,5 +1,6 @@
 """The buyers of the simulated shop: who they are, and how they buy, complain and leave, day by day."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -131,6 +132,12 @@ class Course:
         self._truth = truth
         self.speed = np.outer(season(dates), truth["rate_per_day"])
         self.risk = np.tile(truth["dropout_rate_per_day"].to_numpy(), (len(dates), 1))
+
+    def only(self, rows: Integers) -> "Course":
+        """Return the course of some buyers."""
+        some = copy.copy(self)
+        vars(some).update(_truth=self._truth.iloc[rows], speed=self.speed[:, rows], risk=self.risk[:, rows])
+        return some
 
     def treat(self, treatment: Treatment, *, day: int, rows: Integers) -> None:
         """Let a treatment act on some buyers from the day after `day`."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.gains import INTERVAL, believed
+from models.gains import INTERVAL, MOST, Past, believed, carried
 
 ASSUMED = np.array([2.0, 4.0, 6.0])
 
@@ -39,3 +39,27 @@ def test_measured_differences_take_the_place_of_assumed_ones() -> None:
 
 def test_nobody_is_no_error() -> None:
     assert believed(np.array([]), average=1.0, error=1.0).mean.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("held", "value", "times"),
+    [
+        pytest.param(40.0, [10.0, 30.0], 0.5, id="half-as-much"),
+        pytest.param(1.0, [100.0, 100.0], MOST, id="far-more"),
+        pytest.param(100.0, [1.0, 1.0], 1 / MOST, id="far-less"),
+        pytest.param(np.nan, [10.0, 10.0], 1.0, id="not-known-of-those-measured"),
+        pytest.param(40.0, [0.0, 0.0], 1.0, id="not-known-of-these"),
+    ],
+)
+def test_an_effect_grows_with_what_customers_bring_without_it(
+    held: float, value: list[float], times: float
+) -> None:
+    assert carried(np.ones(2), np.array(value), past=None, held=held) == pytest.approx(times)
+
+
+def test_an_effect_grows_with_what_was_assumed_of_those_it_was_measured_on() -> None:
+    """Of those 4 were assumed, of these 2 are; where nothing is known of half it goes by what they bring."""
+    value = np.array([10.0, 10.0])
+    assert carried(np.array([1.0, 3.0]), value, past=Past(1.0, 4.0), held=5.0) == pytest.approx(0.5)
+    assert carried(np.array([1.0, 3.0]), value, past=Past(0.5, 4.0), held=5.0) == pytest.approx(2 / 2.5)
+    assert carried(np.zeros(2), value, past=Past(1.0, 4.0), held=5.0) == pytest.approx(2.0)

@@ -9,6 +9,7 @@ from features.treatment_settings import PlanSettings, TreatmentSettings
 from models.arms import Arms
 from models.contact_rules import RULES
 from models.effects import Effect
+from models.gains import Past
 from models.plan_reasons import CLOSES, PlanReasons
 from models.planning import Decisions, Expectations, Proposal, decide, expect
 from models.playbooks import Playbook, playbooks
@@ -146,11 +147,17 @@ def test_what_was_measured_of_the_best_is_not_expected_of_everybody() -> None:
     """Twenty is assumed of ten in a hundred; they are called, and it is measured that each brings twenty."""
     opened, read = arms([[20.0]] * 10 + [[5.0]] * 90), books(CALL | {"capacity": 10})
     expected, done = plan(opened, read)
-    lead = Proposal(read, opened, expected, done).lead(0)
-    assert lead == pytest.approx(20 / 6.5)
+    assumed = Proposal(read, opened, expected, done).assumed(0)
+    assert assumed == 20.0
     measured = {"call": Effect(9000, 1000, value=20.0, value_se=1e-6)}
-    again = expect(opened, read, measured, {}, {"call": lead})
+    again = expect(opened, read, measured, {}, {"call": Past(1.0, assumed)})
     assert again.effect[[0, -1], 0].tolist() == pytest.approx([20, 5])
+
+
+def test_what_was_measured_of_customers_who_bring_more_is_expected_to_add_less() -> None:
+    measured = {"call": Effect(900, 100, value=6.0, value_se=0.01, value_held=200.0)}
+    expected, _ = plan(arms([[1.0], [3.0]], value=100.0), books(CALL), measured)
+    assert expected.effect[:, 0].tolist() == pytest.approx([1.5, 4.5], rel=0.01)
 
 
 def test_what_nobody_assumed_waits_until_it_is_measured_and_is_then_as_usual() -> None:

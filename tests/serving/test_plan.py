@@ -208,8 +208,7 @@ def test_what_was_measured_of_the_most_valuable_is_expected_of_others_in_proport
     earlier = planned_run(desk.store, desk.as_of - past)
     few = desk.configuration(CALL, "[plan]\nexplore = 0.0\n[plan.capacity]\nphone = 20\n")
     before = PlanJob(few, desk.bundle, desk.store, earlier, measure).make()
-    lead = before.facts["treatments"]["call"]["lead"]
-    assert lead > 1.5
+    assumed = before.facts["treatments"]["call"]["assumed"]
 
     def measured(*given: Any, **known: Any) -> dict[str, Effect]:
         measure(*given, **known)
@@ -217,9 +216,9 @@ def test_what_was_measured_of_the_most_valuable_is_expected_of_others_in_proport
 
     all_of_them = desk.configuration(CALL.replace("cost = 1.0", "cost = 0.0"))
     plan = PlanJob(all_of_them, desk.bundle, desk.store, planned_run(desk.store, None), measured).make()
-    called = desk.rows(plan).query("treatment == 'call'")
-    assert len(called) == plan.facts["treatments"]["call"]["open"]
-    assert called["expected_gain"].mean() == pytest.approx(20.0 / lead)
+    called, now = desk.rows(plan).query("treatment == 'call'"), plan.facts["treatments"]["call"]
+    assert (len(called), now["assumed"] < assumed / 1.5) == (now["open"], True)
+    assert called["expected_gain"].mean() == pytest.approx(20.0 * now["assumed"] / assumed)
     desk.store.close()
 
 

@@ -103,10 +103,15 @@ def test_the_log_tells_what_earlier_plans_assigned(store: Store) -> None:
     }
 
 
-def test_leads_are_those_of_earlier_plans(store: Store) -> None:
-    store.plans.publish(a_plan(facts={"treatments": {"call": {"lead": 2.5}, "letter": {}}}), rows())
-    assert store.plans.leads(before=NIGHT) == {}
-    assert store.plans.leads(before=NIGHT + WEEK) == {("spring", "call"): 2.5}
+def test_what_was_assumed_is_told_of_earlier_plans(store: Store) -> None:
+    facts = {
+        "call": {"effect": "clv", "assumed": 2.5},
+        "mail": {"effect": "1", "assumed": None},
+        "letter": {},
+    }
+    store.plans.publish(a_plan(facts={"treatments": facts}), rows())
+    assert store.plans.assumed(before=NIGHT) == {}
+    assert store.plans.assumed(before=NIGHT + WEEK) == {("spring", "call", "clv"): 2.5}
 
 
 def test_a_plan_follows_the_newest_before_it(store: Store) -> None:
