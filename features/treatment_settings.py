@@ -7,17 +7,22 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from features.configuration import Configuration, Section
 from features.instants import calendar_day
+from features.parsing import LIMIT
 from features.tier_settings import Name
 
 NOTHING = "nothing"
 """The treatment that is always there: to leave a customer alone."""
 ANY, AUTOMATED = "any", "automated"
 """What ``[plan.allowed]`` names beside channels: every treatment, and decisions that no person makes."""
+PERSON = "person"
+"""The channel of customers about whom a person decides."""
+TAKEN = (NOTHING, ANY, AUTOMATED, PERSON)
 
 
 def _is_no_word_of_ours(name: str) -> str:
-    if name in {NOTHING, ANY, AUTOMATED}:
-        raise ValueError(f"is taken: {NOTHING!r}, {ANY!r} and {AUTOMATED!r} mean something else; rename it")
+    if name in TAKEN:
+        *others, last = map(repr, TAKEN)
+        raise ValueError(f"is taken: {', '.join(others)} and {last} mean something else; rename it")
     return name
 
 
@@ -36,8 +41,8 @@ def _as_text(effect: object) -> object:
 OwnName = Annotated[Name, AfterValidator(_is_no_word_of_ours)]
 Channels = Annotated[tuple[OwnName, ...], Field(min_length=1), AfterValidator(_all_differ)]
 Text = Annotated[str, Field(min_length=1)]
-Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+Money = Annotated[float, Field(ge=0, le=LIMIT, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Days = Annotated[int, Field(ge=0, le=3650)]
 
 

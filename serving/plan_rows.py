@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from features.instants import EPOCH, Cutoff
 from features.plan import FeaturePlan
-from features.treatment_settings import NOTHING, PlanSettings
+from features.treatment_settings import NOTHING, PERSON, PlanSettings
 from models.contact_rules import ARMS, CLOSED
 from models.effects import Effect
 from models.gains import INTERVAL
@@ -24,8 +24,6 @@ from models.planning import Proposal
 from models.relaxation import NOTHING as NO_ARM
 from serving.plans import ROWS
 
-PERSON = "person"
-"""The channel of customers about whom a person decides."""
 BY_A_PERSON = "automated_opt_out"
 _FIRST_RULE = f"""
 SELECT customer_id, rule, string_agg(treatment, ', ' ORDER BY treatment) AS treatments
@@ -156,14 +154,15 @@ def summary(proposal: Proposal, effects: Mapping[str, Effect]) -> dict[str, Any]
 
     Returns
     -------
-    ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, and by treatment whether
-    it is ``is_losing``, to how many customers it is ``open``, the text of its ``effect`` and what is
-    ``assumed`` by it on average of those it is meant for, the ``trust`` in what was measured, and why nothing
-    was, ``unmeasured``.
+    All ``channels``, ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, and
+    by treatment whether it is ``is_losing``, to how many customers it is ``open``, the text of its ``effect``
+    and what is ``assumed`` by it on average of those it is meant for, the ``trust`` in what was measured, and
+    why nothing was, ``unmeasured``.
     """
     expected, decisions = proposal.expected, proposal.decisions
     open_to = proposal.arms.is_open.sum(axis=0).tolist()
     return {
+        "channels": list(proposal.arms.channels),
         "prices": dict(decisions.prices),
         "bound": decisions.bound,
         "achieved": decisions.achieved,
