@@ -148,7 +148,7 @@ def _wanted(relaxed: Relaxation, solved: ShadowPrices) -> NDArray[np.int64]:
     reached = np.cumsum([weight for weight, _ in solved.mixture])
     choices = [relaxed.choose(at)[0] for _, at in solved.mixture]
     if not len(reached) or reached[-1] < 1.0 - ROUNDING:
-        choices.append(np.full(relaxed.rows, NOTHING, dtype=np.int8))
+        choices.append(np.full(relaxed.rows, NOTHING, dtype=np.int16))
     table = np.array(choices)
     wanted: NDArray[np.int64] = table[0].astype(np.int64)
     split = np.flatnonzero((table != table[0]).any(axis=0))

@@ -99,9 +99,9 @@ class Relaxation:
         use = [[x if isinstance(x, float) else x[::step] for x in uses] for uses in self.use]
         return type(self)(self.gain[:, ::step], use, self.most / step, self.counted[::step])
 
-    def choose(self, prices: NDArray[np.float64]) -> tuple[NDArray[np.int8], float, NDArray[np.float64]]:
+    def choose(self, prices: NDArray[np.float64]) -> tuple[NDArray[np.int16], float, NDArray[np.float64]]:
         """Return what each row takes at these prices, the gain of that, and what it uses of each limit."""
-        chosen = np.full(self.rows, NOTHING, dtype=np.int8)
+        chosen = np.full(self.rows, NOTHING, dtype=np.int16)
         for start in range(0, self.rows, BLOCK):
             block = slice(start, start + BLOCK)
             taken = chosen[block]

@@ -162,3 +162,10 @@ def test_many_customers_come_as_near_to_the_bound() -> None:
     assert allocation.gap < 1e-4
     for limit in limits:
         assert used(allocation, limit, gain.shape) <= limit.most + 1e-6
+
+
+def test_there_may_be_any_number_of_arms() -> None:
+    gain = np.full((3, 300), -np.inf)
+    gain[0, 299], gain[1, 200], gain[2, 40] = 5.0, 4.0, 3.0
+    limit = Limit("places", np.ones((1, 300)), 2.0)
+    assert allocate(gain, [limit]).chosen.tolist() == [299, 200, -1]
