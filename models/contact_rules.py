@@ -96,7 +96,7 @@ class ContactRules:
         whens = "".join(
             f" WHEN {literal(each.tier)} THEN {each.every_days}" for each in self.cadence if each.every_days
         )
-        return f"coalesce(_contact_days < CASE value_tier{whens} END, false)" if whens else "false"
+        return f"coalesce(contacts._contact_days < CASE value_tier{whens} END, false)" if whens else "false"
 
     def reaches(self, channel: str) -> str:
         """Write whether a channel is one of those of the customer's tier."""
@@ -189,32 +189,32 @@ def _history_sql(
     cutoff: Cutoff,
 ) -> str:
     tables, names = tables_in(connection), [each.name for each in playbooks]
-    queries = (
-        contacts_sql(tables, cutoff, names, rules.settings.contact_days),
-        answers_sql(tables, cutoff, channels),
-        complaints_sql(tables, cutoff),
-    )
-    return " ".join(f"LEFT JOIN ({query}) USING (customer_id)" for query in queries)
+    queries = {
+        "contacts": contacts_sql(tables, cutoff, names, rules.settings.contact_days),
+        "answers": answers_sql(tables, cutoff, channels),
+        "complaints": complaints_sql(tables, cutoff),
+    }
+    return " ".join(f"LEFT JOIN ({query}) AS {name} USING (customer_id)" for name, query in queries.items())
 
 
 def _consent(rules: ContactRules, channels: Sequence[str], cuts: Cuts) -> Iterator[str]:
     """Write what is allowed to each customer, and how near the last contacts are."""
     yield f"{rules.allows(ANY, cuts)} AS _any"
     yield f"{rules.allows(AUTOMATED, cuts)} AS _automated"
-    yield "coalesce(_complains, false) AS _complains"
-    yield f"coalesce(_contacts, 0) >= {rules.settings.most_contacts} AS _is_full"
+    yield "coalesce(complaints._complains, false) AS _complains"
+    yield f"coalesce(contacts._contacts, 0) >= {rules.settings.most_contacts} AS _is_full"
     yield f"{rules.is_too_early()} AS _is_early"
     for at, channel in enumerate(channels):
         yield f"{rules.allows(channel, cuts)} AS _allows_{at}"
         yield f"{rules.reaches(channel)} AS _reaches_{at}"
-        yield f"coalesce(_answers_{at}, 0) AS _answers_{at}"
+        yield f"coalesce(answers._answers_{at}, 0) AS _answers_{at}"
 
 
 def _eligibility(playbooks: Sequence[Playbook], cuts: Cuts) -> Iterator[str]:
     """Write for whom each playbook is, whether it was assigned too lately, and its effect."""
     for at, playbook in enumerate(playbooks):
         yield f"{playbook.when.sql(cuts)} AS _when_{at}"
-        yield f"coalesce(_days_{at} < {playbook.cooldown_days}, false) AS _cools_{at}"
+        yield f"coalesce(contacts._days_{at} < {playbook.cooldown_days}, false) AS _cools_{at}"
         yield f"CAST({playbook.effect.sql()} AS DOUBLE) AS _effect_{at}"
 
 

@@ -9,7 +9,7 @@ from features.attributes import customers_at
 from features.batch import tables_in
 from features.contract import CUSTOMERS, Kind
 from features.instants import EPOCH, Cutoff
-from features.parsing import local_day
+from features.parsing import FIRST, LAST, local_day
 from features.survey import attribute_kinds
 from models.clauses import Clause, Joined
 from models.condition_values import Column, literal
@@ -21,6 +21,8 @@ from models.tiers import TierPolicy
 BIRTHDAY, TENURE, SPEND = "birthday", "tenure_days", "spend_365d"
 VALUES = ("clv", "expected_value", "historic_value")
 """What more spend raises, beside spend itself."""
+LIVED = f"DATE '{FIRST}' AND DATE '{LAST}'"
+"""Between these lies a day of birth; what is read as another is none."""
 LEAST = 0.25
 """The share of a tier's customers who spent less than what is told as its usual spend."""
 
@@ -101,14 +103,16 @@ def _dates_sql(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff, time_zone:
     if CUSTOMERS.name not in tables_in(connection):
         return "SELECT NULL::VARCHAR AS customer_id, NULL::DATE AS _born, NULL::DATE AS _joined WHERE false"
     kind = attribute_kinds(connection).get(BIRTHDAY)
-    text = {None: "NULL", Kind.TEXT: BIRTHDAY}.get(kind, f"CAST(CAST({BIRTHDAY} AS BIGINT) AS VARCHAR)")
+    text = {None: "NULL", Kind.TEXT: BIRTHDAY}.get(kind, f"CAST(TRY_CAST({BIRTHDAY} AS BIGINT) AS VARCHAR)")
     without_year = f"try_strptime('2000-' || ltrim({text}, '-'), '%Y-%m-%d')"
-    born = f"coalesce(try_cast({text} AS DATE), try_strptime({text}, '%Y%m%d'), {without_year})"
+    written = f"coalesce(try_strptime({text}, '%Y%m%d'), {without_year})"
+    is_dated = f"regexp_matches({text}, '^[-0-9]')"  # 'today' and 'infinity' are dates to the engine, too
+    born = f"CASE WHEN {is_dated} THEN coalesce(try_cast({text} AS DATE), CAST({written} AS DATE)) END"
     day = local_day(f"(CASE WHEN joined_at < {cutoff.micros} THEN joined_at END)", time_zone)
     joined = f"DATE '1970-01-01' + CAST({day} AS INTEGER)"
     return (
-        f"SELECT customer_id, CAST({born} AS DATE) AS _born, {joined} AS _joined "
-        f"FROM ({customers_at(cutoff)})"
+        f"SELECT customer_id, CASE WHEN _day BETWEEN {LIVED} THEN _day END AS _born, _joined "
+        f"FROM (SELECT customer_id, {born} AS _day, {joined} AS _joined FROM ({customers_at(cutoff)}))"
     )
 
 

@@ -44,8 +44,8 @@ def personal_texts(
     names = ", ".join(literal(each.name) for each in open_ended)
     connection.register("assigned", assigned)
     rows = connection.execute(
-        f"SELECT customer_id, CASE treatment{whens} END FROM {TABLE} JOIN assigned USING (customer_id) "
-        f"WHERE treatment IN ({names})"
+        f"SELECT customer_id, CASE assigned.treatment{whens} END FROM {TABLE} "
+        f"JOIN assigned USING (customer_id) WHERE assigned.treatment IN ({names})"
     ).fetchall()
     connection.unregister("assigned")
     return dict(rows)
@@ -65,6 +65,7 @@ def _told(name: str, kind: str) -> str:
     column = f"{TABLE}.{identifier(name)}"
     if kind == "VARCHAR":
         return f"coalesce({column}, {literal(UNKNOWN)})"
-    whole = f"format('{{:,}}', CAST({column} AS BIGINT))"
-    written = f"CASE WHEN {column} = round({column}) THEN {whole} ELSE format('{{:,.2f}}', {column}) END"
+    whole = f"format('{{:,}}', TRY_CAST({column} AS BIGINT))"
+    fraction = f"format('{{:,.2f}}', CAST({column} AS DOUBLE))"
+    written = f"coalesce(CASE WHEN {column} = round({column}) THEN {whole} END, {fraction})"
     return f"coalesce({written}, {literal(UNKNOWN)})"

@@ -3,14 +3,15 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.contract import DAY, Kind
 from features.errors import InputError
-from features.treatment_settings import PlanSettings, TreatmentSettings
-from models.contact_rules import ContactRules
+from features.treatment_settings import Cadence, PlanSettings, TreatmentSettings
+from models.contact_rules import ContactRules, open_arms
 from models.playbooks import DEFAULT_TIERS, playbooks
 from tests.models.company import CARE, COUPON, KINDS, NOW, TODAY, ago, arms, subject
 
@@ -160,6 +161,18 @@ def test_nobody_is_reached_or_left_alone_by_a_protected_attribute() -> None:
     read = playbooks([TreatmentSettings.model_validate(COUPON)], columns=KINDS)
     with pytest.raises(InputError, match=r"plan.allowed.automated names 'consent', which tiers.fairness"):
         ContactRules.of(plan, read, columns=KINDS, protected=("consent",))
+
+
+def test_attributes_may_be_called_as_our_own_columns() -> None:
+    known = {"_contacts": 7.0, "_contact_days": 7.0, "_days_0": 7.0, "_answers_0": 7.0, "_complains": 1.0}
+    connection = duckdb.connect(config={"threads": 1})
+    columns = {"customer_id": "ann", "value_tier": "high", "clv": 50.0, "expected_value": 20.0, **known}
+    listed = ", ".join(f"{value!r} AS {name}" for name, value in columns.items())
+    connection.execute(f"CREATE TABLE subjects AS SELECT {listed}")
+    read = playbooks([TreatmentSettings.model_validate(COUPON)], columns=KINDS)
+    rules = ContactRules.of(PlanSettings(cadence=(Cadence(tier="high", every_days=9),)), read, columns=KINDS)
+    open_arms(connection, read, rules, cutoff=NOW)
+    assert connection.execute("SELECT customer_id, channel FROM arms").fetchall() == [("ann", "email")]
 
 
 def test_names_and_texts_with_quotes_are_no_harm() -> None:

@@ -56,3 +56,13 @@ def test_places_are_columns_that_it_reads() -> None:
     said = r"treatments.a.text: there is no column 'mising' to put in; did you .* \(write {{mising}} for what"
     with pytest.raises(InputError, match=said):
         playbook("a", "{mising}")
+
+
+def test_what_customers_have_may_be_called_as_ours_and_be_of_any_size() -> None:
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE subjects AS SELECT 'ann' AS customer_id, 'x' AS treatment, 1e300 AS missing"
+    )
+    assigned = pa.table({"customer_id": ["ann"], "treatment": ["a"]})
+    told = personal_texts(connection, [playbook("a", "{missing} left")], assigned, DUE)["ann"]
+    assert (told[:6], told[-8:]) == ("1,000,", ".00 left")
