@@ -170,8 +170,9 @@ def plan(
 ) -> None:
     """Choose what is done for each customer of the latest run, or of the one at D, within the budget."""
     from models.bundle import Bundle
+    from serving.hand_outs import hand_out
     from serving.plan import PlanJob, planned_run
-    from serving.plan_file import remarks, shown, write_hand_outs, write_plan
+    from serving.plan_file import remarks, shown
     from serving.store import open_store
     from training.effects import measure
     from training.train import registry_of
@@ -182,13 +183,11 @@ def plan(
         run = planned_run(store, parse_as_of(as_of) if as_of else None)
         bundle = Bundle.read(registry_of(configuration).fetch(int(run.model_version)))
         done = PlanJob(configuration, bundle, store, run, measure).make(progress=logger.info)
-        rows = store.plans.rows(done.plan_id)
-    if out is not None:
-        write_plan(done, rows, out)
+        workspace = configuration.project.workspace
+        rows, handed = hand_out(store.plans, done, out=out, workspace=workspace)
     for table in shown(done, rows, currency=configuration.project.currency):
         console.print(table)
-    handed = write_hand_outs(done, rows, folder := configuration.project.workspace)
-    for line in (*remarks(done), *(f"{n:,} customers: {folder / name}" for name, n in handed.items())):
+    for line in (*remarks(done), *(f"{n:,} customers: {workspace / name}" for name, n in handed.items())):
         typer.echo(line)
 
 

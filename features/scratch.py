@@ -53,6 +53,21 @@ def whole_file(file: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in a folder, which is made where there is none; others wait.
+
+    The system opens the lock when the process ends, however it ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _locked_folder(workspace: Path) -> tuple[Path, int]:
     """Make a folder and lock it; again if another process swept it in between."""
     while True:

@@ -1,7 +1,4 @@
-"""A published plan as files: Parquet for machines, and per channel what those who carry it out need.
-
-The rows of a plan are read once, by `serving.plans.Plans.rows`.
-"""
+"""A published plan as a file for machines, on a terminal, and in sentences."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import csv
+from rich.markup import escape
 from rich.table import Table
 
-from features.contract import slug
 from features.scratch import whole_file
 from features.treatment_settings import NOTHING
-from serving.plan_rows import PERSON
 from serving.plans import ROWS, Plan
 
 COLUMNS = (
@@ -25,13 +20,11 @@ COLUMNS = (
     *("product_id", "is_explored", "text"),
 )
 """The output table, one row per customer."""
-HAND_OUT = ("customer_id", "treatment", "product_id", "due_from", "due_to", "text")
-FOLDER = "plans"
 
 
 def write_plan(plan: Plan, rows: pa.Table, file: Path) -> None:
     """Write a published plan as Parquet, one row per customer; the file appears whole or not at all."""
-    rows = _with_texts(rows, plan)
+    rows = with_texts(rows, plan)
     common = {
         "plan_id": pa.scalar(plan.plan_id),
         "run_id": pa.scalar(plan.run_id),
@@ -43,44 +36,7 @@ def write_plan(plan: Plan, rows: pa.Table, file: Path) -> None:
         pq.write_table(pa.table({name: columns[name] for name in COLUMNS}), unfinished)
 
 
-def write_hand_outs(plan: Plan, rows: pa.Table, workspace: Path) -> dict[str, int]:
-    """Write a CSV per channel: whom to treat how, the most urgent treatments first.
-
-    Those held out are in none. Customers about whom a person decides are in ``person.csv``, with the reason.
-
-    Returns
-    -------
-    By file, below the workspace, how many customers it lists; files of a plan before at the same `as_of` go.
-    """
-    folder = workspace / FOLDER / f"{plan.as_of:%Y-%m-%d}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for outdated in folder.glob("*.csv"):
-        outdated.unlink()
-    listed = rows.filter(pc.and_(pc.is_valid(rows["channel"]), pc.invert(rows["is_holdout"])))
-    written = {}
-    for channel in sorted(pc.unique(listed["channel"]).to_pylist()):
-        part = listed.filter(pc.equal(listed["channel"], channel))
-        file = folder / f"{slug(channel)}.csv"
-        with whole_file(file) as unfinished:
-            csv.write_csv(_hand_out(part, plan, channel), unfinished)
-        written[str(file.relative_to(workspace))] = part.num_rows
-    return written
-
-
-def _hand_out(rows: pa.Table, plan: Plan, channel: str) -> pa.Table:
-    if channel == PERSON:
-        return rows.select(["customer_id", "reason"])
-    treatments = plan.facts["treatments"]
-    order = pa.array([treatments[name]["priority"] for name in rows["treatment"].to_pylist()], pa.int64())
-    rows = _with_texts(rows, plan).append_column("order", order)
-    rows = rows.sort_by(
-        [("order", "ascending"), ("expected_gain", "descending"), ("customer_id", "ascending")]
-    )
-    has_products = rows["product_id"].null_count < rows.num_rows
-    return rows.select([name for name in HAND_OUT if name != "product_id" or has_products])
-
-
-def _with_texts(rows: pa.Table, plan: Plan) -> pa.Table:
+def with_texts(rows: pa.Table, plan: Plan) -> pa.Table:
     """Put the text of the treatment where a customer has no text of their own."""
     usual = {name: each["text"] for name, each in plan.facts["treatments"].items()}
     texts = pa.array([usual.get(name) for name in rows["treatment"].to_pylist()], pa.string())
@@ -103,13 +59,13 @@ def shown(plan: Plan, rows: pa.Table, *, currency: str) -> list[Table]:
     treated = planned[planned["treatment"] != NOTHING]
     for name, part in treated.groupby("treatment"):
         trust = plan.facts["treatments"][name]["trust"]
-        table.add_row(str(name), *_totals(part), f"{trust:.0%}")
+        table.add_row(escape(str(name)), *_totals(part), f"{trust:.0%}")
     table.add_section()
     table.add_row("together", *_totals(treated))
     table.add_row(NOTHING, f"{len(planned) - len(treated):,}")
     limits = Table("limit", f"one more would gain ({currency})")
     for name, price in plan.facts["prices"].items():
-        limits.add_row(name, f"{price:,.2f}")
+        limits.add_row(escape(name), f"{price:,.2f}")
     return [table, limits] if plan.facts["prices"] else [table]
 
 

@@ -13,8 +13,9 @@ from features.configuration import Configuration
 from features.errors import InputError
 from models.bundle import Bundle
 from models.effects import Effect
+from serving.hand_outs import write_hand_outs
 from serving.plan import PlanJob, planned_run
-from serving.plan_file import COLUMNS, remarks, shown, write_hand_outs, write_plan
+from serving.plan_file import COLUMNS, remarks, shown, write_plan
 from serving.plans import Plan
 from serving.scoring import ScoringJob
 from serving.store import Store
