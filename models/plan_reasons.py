@@ -77,7 +77,7 @@ class PlanReasons:
         if worth > 0:
             return self._words["beaten"].format(worth=worth)
         if worth > -np.inf:
-            return self._words["not_worth"].format(worth=worth)
+            return self._words["not_worth"].format(loss=abs(worth))
         if (is_open := self._arms.is_open[row]).any():
             return self._words["losing" if (is_open & self._is_losing).any() else "unknown"]
         rule, treatments = closed.get(self._arms.customer_ids[row], ("nobody", ""))

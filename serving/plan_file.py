@@ -20,6 +20,12 @@ COLUMNS = (
     *("product_id", "is_explored", "text"),
 )
 """The output table, one row per customer."""
+<<<<<<< ours
+=======
+HAND_OUT = ("customer_id", "treatment", "product_id", "due_from", "due_to", "text")
+FOLDER = "plans"
+SHIPPED = "these are the shipped treatments, with round costs and effects; write your own as [[treatments]]"
+>>>>>>> theirs
 
 
 def write_plan(plan: Plan, rows: pa.Table, file: Path) -> None:
@@ -78,10 +84,16 @@ def _totals(part: pd.DataFrame) -> list[str]:
 
 
 def remarks(plan: Plan) -> list[str]:
-    """Say in sentences what the plan does without."""
+    """Say in sentences what the plan rests on, and what it does without."""
     found: dict[str, Any] = plan.facts["treatments"]
+    told = [SHIPPED] if plan.facts["is_shipped"] else []
+    told += [
+        f"{name} was measured, and no treatment of this name is planned" for name in plan.facts["unplanned"]
+    ]
     losing = [name for name, each in found.items() if each["is_losing"]]
-    told = [f"{name} does not pay, as its outcomes show, and is planned no more" for name in losing]
+    told += [f"{name} does not pay, as its outcomes show, and is planned no more" for name in losing]
     told += [f"{name} is open to nobody" for name, each in found.items() if not each["open"]]
     lacking = plan.facts["left_out"].items()
-    return told + [f"{name} is left out: it needs {', '.join(needs)}" for name, needs in lacking]
+    return told + [
+        f"{name} is left out: the records do not tell {', '.join(needs)}" for name, needs in lacking
+    ]

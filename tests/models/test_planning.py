@@ -196,7 +196,9 @@ def test_a_log_that_tells_nothing_corrects_nothing() -> None:
     [
         pytest.param([10.0], {}, "clv > 0: expected to gain 6.00 (assumed)", id="chosen"),
         pytest.param([5.0], {"budget": 0.0}, "others gain more from the same money or places", id="beaten"),
-        pytest.param([3.0], {}, "would gain -1.00 at best, after its cost", id="not-worth"),
+        pytest.param(
+            [3.0], {}, "nothing that is open pays: at best it would lose 1.00, after its cost", id="not-worth"
+        ),
         pytest.param([None], {}, "wants no contact", id="closed"),
         pytest.param([10.0], {"holdout": 0.5}, "left alone at random", id="held-out"),
     ],

@@ -140,7 +140,14 @@ def test_the_text_tells_each_customer_s_own_facts(desk: Desk, tmp_path: Path) ->
 def test_without_treatments_of_their_own_they_get_the_shipped_ones(desk: Desk) -> None:
     plan, rows = desk.plan()
     assert {"win_back", "nothing"} <= set(rows["treatment"])
-    assert "birthday_greeting is left out: it needs birthday_in_days" in remarks(plan)
+    told = remarks(plan)
+    assert told[0].startswith("these are the shipped treatments")
+    assert "birthday_greeting is left out: the records do not tell birthday_in_days" in told
+
+
+def test_what_was_measured_of_a_treatment_that_is_not_planned_is_named(desk: Desk) -> None:
+    plan, _ = desk.plan(CALL)
+    assert "winback_coupon was measured, and no treatment of this name is planned" in remarks(plan)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +168,13 @@ def test_a_plan_of_nothing_says_why(desk: Desk, settings: str, told: str) -> Non
 def test_a_treatment_nobody_is_meant_for_is_no_error(desk: Desk) -> None:
     plan, rows = desk.plan(CALL.replace("orders_all >= 2", "orders_all > 1e6"))
     assert set(rows["reason"]) == {"no treatment is meant for this customer"}
-    assert remarks(plan) == ["call is open to nobody"]
+    assert remarks(plan)[-1] == "call is open to nobody"
 
 
 def test_costs_above_any_gain_plan_nothing(desk: Desk) -> None:
     _, rows = desk.plan(CALL.replace("cost = 1.0", "cost = 1e9"), "[plan]\nexplore = 0.0\n")
     assert set(rows["treatment"]) == {"nothing"}
-    assert rows["reason"].str.contains("at best, after its cost").any()
+    assert rows["reason"].str.contains("at best it would lose").any()
 
 
 def test_who_wants_no_automated_decision_goes_to_a_person(desk: Desk, tmp_path: Path) -> None:
