@@ -20,12 +20,7 @@ COLUMNS = (
     *("product_id", "is_explored", "text"),
 )
 """The output table, one row per customer."""
-<<<<<<< ours
-=======
-HAND_OUT = ("customer_id", "treatment", "product_id", "due_from", "due_to", "text")
-FOLDER = "plans"
 SHIPPED = "these are the shipped treatments, with round costs and effects; write your own as [[treatments]]"
->>>>>>> theirs
 
 
 def write_plan(plan: Plan, rows: pa.Table, file: Path) -> None:

@@ -154,28 +154,19 @@ def summary(proposal: Proposal, effects: Mapping[str, Effect]) -> dict[str, Any]
 
     Returns
     -------
-<<<<<<< ours
-    All ``channels``, ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, and
-    by treatment whether it is ``is_losing``, to how many customers it is ``open``, the text of its ``effect``
-    and what is ``assumed`` by it on average of those it is meant for, the ``trust`` in what was measured, and
-    why nothing was, ``unmeasured``.
-=======
-    ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, whether the treatments
-    are the shipped ones, the measured ones that are ``unplanned``, and by treatment whether it is
-    ``is_losing``, to how many customers it is ``open``, the ``lead`` of those it is meant for, the
-    ``trust`` in what was measured, and why nothing was, ``unmeasured``.
->>>>>>> theirs
+    All ``channels``, ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, whether
+    the treatments are the shipped ones, the measured ones that are ``unplanned``, and by treatment whether it
+    is ``is_losing``, to how many customers it is ``open``, the text of its ``effect`` and what is ``assumed``
+    by it on average of those it is meant for, the ``trust`` in what was measured, and why nothing was,
+    ``unmeasured``.
     """
     expected, decisions = proposal.expected, proposal.decisions
     open_to = proposal.arms.is_open.sum(axis=0).tolist()
     known = {name for name, effect in effects.items() if effect.reason is None}
     return {
-<<<<<<< ours
         "channels": list(proposal.arms.channels),
-=======
         "is_shipped": all(playbook.is_shipped for playbook in proposal.playbooks),
         "unplanned": sorted(known - {playbook.name for playbook in proposal.playbooks}),
->>>>>>> theirs
         "prices": dict(decisions.prices),
         "bound": decisions.bound,
         "achieved": decisions.achieved,
