@@ -46,9 +46,13 @@ def between(
     high: "pd.Series[float]",
     write: Callable[[float], str],
 ) -> list[str]:
-    """Write numbers with their intervals; one that is not known is a dash."""
+    """Write numbers with their intervals; one that is not known is a dash.
+
+    Where ends lie below zero, blanks keep their minus apart from the dash.
+    """
+    dash = f" {DASH} " if (low < 0).any() else DASH
     return [
-        DASH if pd.isna(number) else f"{write(number)} ({write(least)}{DASH}{write(most)})"
+        DASH if pd.isna(number) else f"{write(number)} ({write(least)}{dash}{write(most)})"
         for number, least, most in zip(middle, low, high, strict=True)
     ]
 

@@ -38,22 +38,22 @@ class Words:
 
 def count(number: float) -> str:
     """Write how many, or an amount of money without its small change."""
-    return DASH if pd.isna(number) else f"{number:,.0f}"
+    return DASH if pd.isna(number) else f"{number:z,.0f}"
 
 
 def decimal(number: float) -> str:
     """Write a number with two places."""
-    return DASH if pd.isna(number) else f"{number:,.2f}"
+    return DASH if pd.isna(number) else f"{number:z,.2f}"
 
 
 def share(number: float) -> str:
     """Write a share of 1 as a percentage."""
-    return DASH if pd.isna(number) else f"{number:.1%}"
+    return DASH if pd.isna(number) else f"{number:z.1%}"
 
 
 def percent(number: float) -> str:
     """Write a share of 1 as a percentage without decimals."""
-    return DASH if pd.isna(number) else f"{number:.0%}"
+    return DASH if pd.isna(number) else f"{number:z.0%}"
 
 
 def day(when: date | None) -> str:
