@@ -65,9 +65,8 @@ def demo(
     console.rule("score")
     score(file, as_of=as_of, out=out)
     console.print(head(out))
-    console.print(
-        f"data, configuration and workspace: {folder}\nscores: {out}\nnow your own data:", highlight=False
-    )
+    more = f"next: tierwise report, plan, effects or serve -c {file}\nor your own data:"
+    console.print(f"data, configuration and workspace: {folder}\nscores: {out}\n{more}", highlight=False)
     jobs = ("check", "train", "score --out scores.parquet", "report", "plan", "effects", "serve")
     for command in ("init shop orders.csv", *(f"{job} -c shop/tierwise.toml" for job in jobs)):
         console.print(f"  tierwise {command}", highlight=False)
