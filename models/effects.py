@@ -66,31 +66,20 @@ class Effect:
 
     Parameters
     ----------
-    count_treated, count_held
-        Assignments that are over.
     value, value_se
         The increment of value within the horizon per treated, in units of the currency, and its standard
         error; NaN where `reason` says why not.
     value_held
         What those held out brought within the horizon, on average; NaN where unknown.
-    ordered, ordered_se
-        The increment of the probability to order.
-    cost
-        Per treated; NaN where unknown.
     reason
         Why nothing is known; null where something is.
     uplift
         What it adds to the value of which customer, where that differs beyond noise; null elsewhere.
     """
 
-    count_treated: int
-    count_held: int
     value: float = np.nan
     value_se: float = np.nan
     value_held: float = np.nan
-    ordered: float = np.nan
-    ordered_se: float = np.nan
-    cost: float = np.nan
     reason: str | None = None
     uplift: UpliftLearner | None = None
 

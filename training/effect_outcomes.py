@@ -165,16 +165,26 @@ class Followed:
 
 
 def with_chances(rows: pd.DataFrame) -> pd.DataFrame:
-    """Fill in propensities that are unknown: the share of the campaign that was held out, or treated.
+    """Return assignments with the chance of what was done, of being treated or held out.
 
-    Campaigns of fewer than 20 assignments of a treatment are taken together.
+    Where it is unknown it is the share of the campaign that was held out, or treated; campaigns of fewer than
+    20 assignments of a treatment are taken together. Where both chances do not add up to 1, for the rest was
+    explored and is left out, they are divided by their sum, the mean of either in the campaign.
     """
     unknown = rows["propensity"].isna()
     size = rows.groupby(["treatment", "campaign"])["subject"].transform("size")
     campaign = rows["campaign"].where(size >= SMALL, "")
     held = rows["is_holdout"].groupby([rows["treatment"], campaign]).transform("mean")
     share = held.where(rows["is_holdout"] == 1, 1 - held)
-    return rows.assign(propensity=rows["propensity"].where(~unknown, share), is_assumed=unknown)
+    chance = rows["propensity"].where(~unknown, share)
+    treated, held = (
+        chance.where(rows["is_holdout"] == arm)
+        .groupby([rows["treatment"], rows["campaign"]])
+        .transform("mean")
+        for arm in (0, 1)
+    )
+    kept = (treated + held).fillna(1.0).clip(upper=1.0)
+    return rows.assign(propensity=chance / kept, is_assumed=unknown)
 
 
 def with_standings(

@@ -177,14 +177,9 @@ def compared(followed: Followed) -> pd.DataFrame:
 def effect_of(row: pd.Series, learner: UpliftLearner | None) -> Effect:
     """Return a row of the table of effects as what is known of a treatment."""
     return Effect(
-        count_treated=int(row["treated"]),
-        count_held=int(row["held_out"]),
         value=float(row["increment"]),
         value_se=float(row["increment_se"]),
         value_held=float(row["value_held"]),
-        ordered=float(row["ordered"]),
-        ordered_se=float(row["ordered_se"]),
-        cost=float(row["cost"]),
         reason=row["reason"] if isinstance(row["reason"], str) else None,
         uplift=learner,
     )
@@ -193,12 +188,13 @@ def effect_of(row: pd.Series, learner: UpliftLearner | None) -> Effect:
 def uplifts(followed: Followed, known: pd.DataFrame) -> dict[str, UpliftLearner]:
     """Learn whose value each treatment raises by how much, where that differs beyond noise.
 
-    Of a customer who was assigned to it again the last assignment counts alone: rows are independent.
+    Of a customer who was assigned to it again the first assignment counts alone: rows are independent, and
+    whether one is the last hangs on what came of it.
     """
     learners = {}
     for treatment, part in known.groupby("treatment"):
         rows = part[part["propensity"] < 1].sort_values(["assigned_at", "subject"])
-        rows = rows.drop_duplicates("customer_id", keep="last").tail(MOST)
+        rows = rows.drop_duplicates("customer_id", keep="first").tail(MOST)
         is_treated = (rows["is_holdout"] == 0).to_numpy()
         if len(rows) < ENOUGH or is_treated.all() or not is_treated.any():
             continue

@@ -128,7 +128,7 @@ def test_equal_gains_follow_the_priority() -> None:
 
 
 def test_what_was_measured_not_to_pay_is_planned_no_more() -> None:
-    measured = {"call": Effect(900, 100, value=1.0, value_se=0.5)}
+    measured = {"call": Effect(value=1.0, value_se=0.5)}
     expected, done = plan(arms([[10.0]] * 40), books(CALL), measured, explore=0.5)
     assert expected.losing == ("call",)
     assert (done.arm == -1).all()
@@ -137,7 +137,7 @@ def test_what_was_measured_not_to_pay_is_planned_no_more() -> None:
 
 
 def test_what_was_measured_corrects_what_is_assumed() -> None:
-    measured = {"call": Effect(900, 100, value=6.0, value_se=0.01)}
+    measured = {"call": Effect(value=6.0, value_se=0.01)}
     expected, _ = plan(arms([[1.0], [3.0]]), books(CALL), measured)
     assert expected.effect[:, 0].tolist() == pytest.approx([3, 9], rel=0.01)
     assert expected.trust["call"] > 0.99
@@ -149,13 +149,13 @@ def test_what_was_measured_of_the_best_is_not_expected_of_everybody() -> None:
     expected, done = plan(opened, read)
     assumed = Proposal(read, opened, expected, done).assumed(0)
     assert assumed == 20.0
-    measured = {"call": Effect(9000, 1000, value=20.0, value_se=1e-6)}
+    measured = {"call": Effect(value=20.0, value_se=1e-6)}
     again = expect(opened, read, measured, {}, {"call": Past(1.0, assumed)})
     assert again.effect[[0, -1], 0].tolist() == pytest.approx([20, 5])
 
 
 def test_what_was_measured_of_customers_who_bring_more_is_expected_to_add_less() -> None:
-    measured = {"call": Effect(900, 100, value=6.0, value_se=0.01, value_held=200.0)}
+    measured = {"call": Effect(value=6.0, value_se=0.01, value_held=200.0)}
     expected, _ = plan(arms([[1.0], [3.0]], value=100.0), books(CALL), measured)
     assert expected.effect[:, 0].tolist() == pytest.approx([1.5, 4.5], rel=0.01)
 
@@ -165,7 +165,7 @@ def test_what_nobody_assumed_waits_until_it_is_measured_and_is_then_as_usual() -
     opened.effect[2] = np.nan
     expected, done = plan(opened, books(CALL))
     assert (np.isnan(expected.gain[2, 0]), done.arm[2]) == (True, -1)
-    measured = {"call": Effect(900, 100, value=6.0, value_se=0.01)}
+    measured = {"call": Effect(value=6.0, value_se=0.01)}
     expected, done = plan(opened, books(CALL), measured)
     assert expected.effect[:, 0].tolist() == pytest.approx([3, 9, 6], rel=0.01)
     assert done.arm[2] == 0
@@ -180,13 +180,13 @@ def test_what_is_explored_is_paid_for_though_nothing_is_known_of_its_effect() ->
 
 
 def test_where_effects_differ_the_average_is_that_of_whom_it_is_open_to() -> None:
-    measured = {"call": Effect(900, 100, value=6.0, value_se=1e-6)}
+    measured = {"call": Effect(value=6.0, value_se=1e-6)}
     expected = expect(arms([[2.0], [2.0]]), books(CALL), measured, {"call": np.array([1.0, 3.0])}, {})
     assert expected.effect[:, 0].tolist() == pytest.approx([1, 3], rel=0.01)
 
 
 def test_a_log_that_tells_nothing_corrects_nothing() -> None:
-    measured = {"call": Effect(900, 0, reason="nobody_held_out")}
+    measured = {"call": Effect(reason="nobody_held_out")}
     expected, _ = plan(arms([[10.0]]), books(CALL), measured)
     assert (expected.effect.item(), expected.trust["call"]) == (10, 0)
 

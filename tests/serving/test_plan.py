@@ -220,7 +220,7 @@ def test_what_was_measured_of_the_most_valuable_is_expected_of_others_in_proport
 
     def measured(*given: Any, **known: Any) -> dict[str, Effect]:
         measure(*given, **known)
-        return {"call": Effect(900, 100, value=20.0, value_se=1e-6)}
+        return {"call": Effect(value=20.0, value_se=1e-6)}
 
     all_of_them = desk.configuration(CALL.replace("cost = 1.0", "cost = 0.0"))
     plan = PlanJob(all_of_them, desk.bundle, desk.store, planned_run(desk.store, None), measured).make()
