@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -52,11 +53,8 @@ def shown(plan: Plan, rows: pa.Table, *, currency: str) -> list[Table]:
     what was measured of the effect; the rest is assumed.
     """
     planned = rows.to_pandas()
-    cost, gain = f"cost ({currency})", f"gain in {currency} (80% interval)"
-    table = Table("treatment", "customers", "held out", "at random", cost, gain, "measured")
-    table.columns[0].no_wrap = True
-    for column in table.columns[1:]:
-        column.justify = "right"
+    heads = ("customers", "held out", "at random", f"cost ({currency})", "gain (80% interval)", "measured")
+    table = _columns("treatment", *heads)
     treated = planned[planned["treatment"] != NOTHING]
     for name, part in treated.groupby("treatment"):
         trust = plan.facts["treatments"][name]["trust"]
@@ -64,10 +62,19 @@ def shown(plan: Plan, rows: pa.Table, *, currency: str) -> list[Table]:
     table.add_section()
     table.add_row("together", *_totals(treated))
     table.add_row(NOTHING, f"{len(planned) - len(treated):,}")
-    limits = Table("limit", f"one more would gain ({currency})")
+    limits = _columns("limit", f"one more would gain ({currency})")
     for name, price in plan.facts["prices"].items():
         limits.add_row(escape(name), f"{price:,.2f}")
     return [table, limits] if plan.facts["prices"] else [table]
+
+
+def _columns(name: str, *numbers: str) -> Table:
+    """Begin a table without lines between its columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(name, no_wrap=True)
+    for number in numbers:
+        table.add_column(number, justify="right")
+    return table
 
 
 def _totals(part: pd.DataFrame) -> list[str]:
