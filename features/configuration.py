@@ -22,7 +22,7 @@ TABLES = ("project", "sources", "features", "forecast", "tiers", "treatments", "
 """The tables that a configuration may hold; each is read by the module that uses it."""
 
 PREFIX = "TIERWISE_"
-MANY = 30
+MANY = 20
 """So many known names are listed in an error at most."""
 
 Keys = tuple[str, ...]

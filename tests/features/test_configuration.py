@@ -104,4 +104,4 @@ def test_of_many_known_names_none_of_them_near_some_are_listed() -> None:
     assert nearest("spend", ["spent", "orders"]) == "did you mean 'spent'?"
     assert nearest("xyz", ["b", "a"]) == "known are a, b"
     told = nearest("xyz", [f"spend_{number:02d}" for number in range(40)])
-    assert told.endswith("spend_29 and 10 more")
+    assert told.endswith("spend_19 and 20 more")
