@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix, eye_array, kron, vstack
 
 from models.allocation import allocate
 from models.draws import Draws, unit, untied
-from models.relaxation import NOTHING, Limit
+from models.relaxation import NO_ARM, Limit
 
 CUSTOMERS, FEW = 1_000_000, 20_000
 CHANNELS = ("e-mail", "phone", "letter")
@@ -91,7 +91,7 @@ def planned(gain: Numbers, limits: Sequence[Limit]) -> tuple[str, ...]:
     drawn = time.process_time()
     allocation = allocate(parted, draws.left(limits), free=draws.free)
     done = time.process_time()
-    rows = np.flatnonzero(draws.done(allocation.chosen) != NOTHING)
+    rows = np.flatnonzero(draws.done(allocation.chosen) != NO_ARM)
     arms = draws.done(allocation.chosen)[rows]
     for limit in limits:
         used = float(np.broadcast_to(limit.use, gain.shape)[rows, arms].sum())

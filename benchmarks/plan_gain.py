@@ -31,7 +31,7 @@ from features.staging import stage
 from models.allocation import allocate
 from models.bundle import Bundle
 from models.effects import Effect
-from models.relaxation import NOTHING, Limit
+from models.relaxation import NO_ARM, Limit
 from serving.feature_rows import make_features
 from serving.plan import Measure, PlanJob, planned_run
 from serving.scoring import ScoringJob
@@ -113,7 +113,7 @@ def best(gain: pd.DataFrame, is_open: pd.DataFrame, settings: list[str]) -> Inte
 
 def truly(gain: pd.DataFrame, chosen: Integers) -> float:
     """Sum the true gains of what was chosen."""
-    rows = np.flatnonzero(chosen != NOTHING)
+    rows = np.flatnonzero(chosen != NO_ARM)
     return float(gain.to_numpy()[rows, chosen[rows]].sum())
 
 
@@ -248,7 +248,7 @@ def compared(seed: int, trials: Sequence[Trial]) -> Iterator[dict[str, object]]:
     for (title, learnt), plan in trial.plans.items():
         rows = plan.loc[trial.is_open.index]
         arms = rows["treatment"].map({name: at for at, name in enumerate(TREATED)})
-        chosen = arms.fillna(NOTHING).to_numpy().astype(np.int64)
+        chosen = arms.fillna(NO_ARM).to_numpy().astype(np.int64)
         known = best(trial.choosing, trial.is_open, PLANS[title])
         told = best(recorded, trial.is_open, PLANS[title])
         yield {
@@ -257,7 +257,7 @@ def compared(seed: int, trials: Sequence[Trial]) -> Iterator[dict[str, object]]:
             "effects": learnt,
             "open": len(rows),
             "everybody": truly(trial.truth, everybody),
-            "treated": int((chosen != NOTHING).sum()),
+            "treated": int((chosen != NO_ARM).sum()),
             "expected": float(rows["expected_gain"].sum()),
             "true": truly(trial.truth, chosen),
             "told": truly(trial.truth, told),

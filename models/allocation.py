@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.relaxation import NOTHING, ROUNDING, Limit, Relaxation
+from models.relaxation import NO_ARM, ROUNDING, Limit, Relaxation
 from models.shadow_prices import ShadowPrices, shadow_prices
 
 GOLDEN = (5.0**0.5 - 1.0) / 2.0
@@ -70,7 +70,7 @@ def allocate(
     counted = np.ones(len(gain), dtype=bool) if free is None else ~free
     relaxed = Relaxation.of(gain, limits, counted)
     solved = shadow_prices(relaxed)
-    chosen = np.full(relaxed.rows, NOTHING, dtype=np.int64)
+    chosen = np.full(relaxed.rows, NO_ARM, dtype=np.int64)
     left = _serve_wanted(relaxed, solved, chosen)
     _serve_late(relaxed, solved.prices, chosen, left)
     achieved, _ = relaxed.account(chosen)
@@ -83,7 +83,7 @@ def _serve_wanted(
 ) -> NDArray[np.float64]:
     """Serve what the programme wants, and return what is left of each limit."""
     wanted = _wanted(relaxed, solved)
-    rows = np.flatnonzero(wanted != NOTHING)
+    rows = np.flatnonzero(wanted != NO_ARM)
     _, keen = _wishes(relaxed, solved.prices, relaxed.most, rows)
     rows = rows[np.argsort(-keen, kind="stable")]
     return _serve(relaxed, chosen, relaxed.most, rows, wanted[rows])
@@ -96,13 +96,13 @@ def _serve_late(
     left: NDArray[np.float64],
 ) -> None:
     """Serve others while anybody's wish fits into what is left."""
-    rows = np.flatnonzero(chosen == NOTHING)
+    rows = np.flatnonzero(chosen == NO_ARM)
     while len(rows):
         arms, keen = _wishes(relaxed, prices, left, rows)
-        order = np.argsort(-keen, kind="stable")[: min(LATE, np.count_nonzero(arms != NOTHING))]
+        order = np.argsort(-keen, kind="stable")[: min(LATE, np.count_nonzero(arms != NO_ARM))]
         rows = rows[order]
         left = _serve(relaxed, chosen, left, rows, arms[order])
-        rows = rows[chosen[rows] == NOTHING]
+        rows = rows[chosen[rows] == NO_ARM]
 
 
 def _serve(
@@ -133,7 +133,7 @@ def _wishes(
     That is what it would lose by its second best or by nothing; below zero where nothing is better.
     """
     best, second = np.full(len(rows), -np.inf), np.full(len(rows), -np.inf)
-    arms = np.full(len(rows), NOTHING, dtype=np.int64)
+    arms = np.full(len(rows), NO_ARM, dtype=np.int64)
     for arm in range(relaxed.arms):
         worth = np.where(relaxed.fits(arm, left, rows), relaxed.worth(arm, prices, rows), -np.inf)
         better = worth > best
@@ -148,7 +148,7 @@ def _wanted(relaxed: Relaxation, solved: ShadowPrices) -> NDArray[np.int64]:
     reached = np.cumsum([weight for weight, _ in solved.mixture])
     choices = [relaxed.choose(at)[0] for _, at in solved.mixture]
     if not len(reached) or reached[-1] < 1.0 - ROUNDING:
-        choices.append(np.full(relaxed.rows, NOTHING, dtype=np.int16))
+        choices.append(np.full(relaxed.rows, NO_ARM, dtype=np.int16))
     table = np.array(choices)
     wanted: NDArray[np.int64] = table[0].astype(np.int64)
     split = np.flatnonzero((table != table[0]).any(axis=0))

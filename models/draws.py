@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.relaxation import NOTHING, Limit
+from models.relaxation import NO_ARM, Limit
 
 FEWEST = 20
 """Uses that a limit must allow, so that some of it is spent on exploring."""
@@ -139,11 +139,11 @@ class Draws:
     @property
     def free(self) -> NDArray[np.bool_]:
         """Rows that use nothing of what is left: those held out, and those that chance gave an arm."""
-        return np.asarray(self.held | (self.explored != NOTHING))
+        return np.asarray(self.held | (self.explored != NO_ARM))
 
     def left(self, limits: Sequence[Limit]) -> list[Limit]:
         """Return the limits less what the random arms use."""
-        rows = np.flatnonzero(self.explored != NOTHING)
+        rows = np.flatnonzero(self.explored != NO_ARM)
         arms = self.explored[rows]
         return [
             Limit(
@@ -156,20 +156,20 @@ class Draws:
 
     def done(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the arm that is done, -1 for nothing, given the arm chosen for each row."""
-        return np.where(self.explored != NOTHING, self.explored, np.where(self.held, NOTHING, chosen))
+        return np.where(self.explored != NO_ARM, self.explored, np.where(self.held, NO_ARM, chosen))
 
     def propensity(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the probability of what is done, given the arm chosen for each row."""
         done, rows = self.done(chosen), np.arange(len(chosen))
-        chance = np.where(done == NOTHING, 0.0, self.shares[rows, done])
+        chance = np.where(done == NO_ARM, 0.0, self.shares[rows, done])
         kept = 1.0 - self.shares.sum(axis=1)
-        treated = kept - np.where(chosen == NOTHING, 0.0, self.holdout)
-        return np.where(done == chosen, treated + chance, np.where(done == NOTHING, self.holdout, chance))
+        treated = kept - np.where(chosen == NO_ARM, 0.0, self.holdout)
+        return np.where(done == chosen, treated + chance, np.where(done == NO_ARM, self.holdout, chance))
 
 
 def _arms(units: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.int64]:
     """Cut the upper end of [0, 1) into the shares, and find each row's piece."""
-    explored = np.full(len(units), NOTHING, dtype=np.int64)
+    explored = np.full(len(units), NO_ARM, dtype=np.int64)
     rows = np.flatnonzero(units >= 1.0 - shares.sum(axis=1))
     reached = np.cumsum(shares[rows], axis=1)
     within = (1.0 - units[rows])[:, None] <= reached

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.planning import Proposal
-from models.relaxation import NOTHING
+from models.relaxation import NO_ARM
 from models.wording import TABLE
 
 CLOSES = (
@@ -49,7 +49,7 @@ class PlanReasons:
         """
         sentences = np.empty(len(self._arms.customer_ids), dtype=object)
         sentences[:] = [
-            self._treated(row, arm) if arm != NOTHING else self._left(row, closed)
+            self._treated(row, arm) if arm != NO_ARM else self._left(row, closed)
             for row, arm in enumerate(self._decisions.arm.tolist())
         ]
         return sentences

@@ -10,12 +10,12 @@ from scipy.stats import norm
 from features.treatment_settings import PlanSettings
 from models.allocation import allocate
 from models.arms import Arms
+from models.beliefs import Belief, Past, believed, carried
 from models.draws import APART, Draws, unit, untied
 from models.effects import Effect
-from models.gains import Belief, Past, believed, carried
 from models.likelihood import Vector
 from models.playbooks import Playbook
-from models.relaxation import NOTHING, Limit
+from models.relaxation import NO_ARM, Limit
 
 BUDGET = "budget"
 LOSS = float(norm.ppf(0.975))
@@ -159,7 +159,7 @@ def _believed(
     if uplift is None:
         times = carried(assumed, value, past=past, held=measured.value_held)
         return believed(assumed, average=times * measured.value, error=times * measured.value_se)
-    return believed(assumed, average=float(uplift.mean()), error=measured.value_se, differs=uplift)
+    return believed(assumed, average=float(uplift.mean()), error=measured.value_se, uplift=uplift)
 
 
 def decide(
@@ -174,7 +174,7 @@ def decide(
     """
     limits = _limits(arms, playbooks, expected, settings)
     duties, limits = _duties(arms, playbooks, limits)
-    is_duty = duties != NOTHING
+    is_duty = duties != NO_ARM
     is_open = _left_to_choose(arms, playbooks, expected) & ~is_duty[:, None]
     units = unit(arms.customer_ids, key)
     draws = Draws.of(units, is_open, limits, holdout=settings.holdout, explore=settings.explore)
@@ -182,12 +182,12 @@ def decide(
     parted = untied(gain * _precedence(playbooks), arms.customer_ids, key)
     allocation = allocate(parted, draws.left(limits), free=draws.free | is_duty)
     chosen = np.where(is_duty, duties, allocation.chosen)
-    by_chance = draws.explored != NOTHING
+    by_chance = draws.explored != NO_ARM
     arm = np.where(by_chance, draws.explored, chosen)
     return Decisions(
         arm=arm,
         is_duty=is_duty,
-        is_holdout=draws.held & (arm != NOTHING),
+        is_holdout=draws.held & (arm != NO_ARM),
         is_explored=by_chance & (arm != chosen),
         propensity=draws.propensity(chosen),
         worth=np.where(np.isfinite(gain).any(axis=1), np.fmax.reduce(gain, axis=1), np.nan),
@@ -235,12 +235,12 @@ def _duties(
     -------
     The arm of each customer, -1 for none, and the limits less what duties use.
     """
-    chosen = np.full(len(arms.value), NOTHING, dtype=np.int64)
+    chosen = np.full(len(arms.value), NO_ARM, dtype=np.int64)
     by_value = np.argsort(-arms.value, kind="stable")
     for at in sorted(range(len(playbooks)), key=lambda at: playbooks[at].priority):
         if not playbooks[at].duty:
             continue
-        rows = by_value[arms.is_open[by_value, at] & (chosen[by_value] == NOTHING)]
+        rows = by_value[arms.is_open[by_value, at] & (chosen[by_value] == NO_ARM)]
         uses = [np.broadcast_to(limit.use, arms.channel.shape)[rows, at].astype(float) for limit in limits]
         is_in = np.ones(len(rows), dtype=bool)
         for limit, use in zip(limits, uses, strict=True):

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-NOTHING = -1
+NO_ARM = -1
 ROUNDING = 1e-9
 BLOCK = 1 << 14
 """Rows at a time: few enough to stay in the processor's cache."""
@@ -101,7 +101,7 @@ class Relaxation:
 
     def choose(self, prices: NDArray[np.float64]) -> tuple[NDArray[np.int16], float, NDArray[np.float64]]:
         """Return what each row takes at these prices, the gain of that, and what it uses of each limit."""
-        chosen = np.full(self.rows, NOTHING, dtype=np.int16)
+        chosen = np.full(self.rows, NO_ARM, dtype=np.int16)
         for start in range(0, self.rows, BLOCK):
             block = slice(start, start + BLOCK)
             taken = chosen[block]

@@ -23,10 +23,10 @@ from features.quality import DataQuality
 from features.staging import stage
 from features.treatment_settings import PlanSettings, TreatmentSettings, read_treatments
 from models.arms import Arms
+from models.beliefs import Past
 from models.bundle import Bundle, as_json
 from models.contact_rules import ContactRules, open_arms
 from models.effects import Effect
-from models.gains import Past
 from models.likelihood import Vector
 from models.placement import Placement
 from models.planning import Proposal, decide, expect

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from features.instants import EPOCH, Cutoff
 from features.plan import FeaturePlan
 from features.treatment_settings import NOTHING, PERSON, PlanSettings
+from models.beliefs import INTERVAL
 from models.contact_rules import ARMS, CLOSED
 from models.effects import Effect
-from models.gains import INTERVAL
 from models.likelihood import Vector
 from models.next_product import next_products
 from models.personal_texts import personal_texts
 from models.plan_reasons import CLOSES, PlanReasons
 from models.planning import Proposal
-from models.relaxation import NOTHING as NO_ARM
+from models.relaxation import NO_ARM
 from serving.plans import ROWS
 
 BY_A_PERSON = "automated_opt_out"

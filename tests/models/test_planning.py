@@ -7,9 +7,9 @@ import pytest
 from features.contract import Kind
 from features.treatment_settings import PlanSettings, TreatmentSettings
 from models.arms import Arms
+from models.beliefs import Past
 from models.contact_rules import RULES
 from models.effects import Effect
-from models.gains import Past
 from models.plan_reasons import CLOSES, PlanReasons
 from models.planning import Decisions, Expectations, Proposal, decide, expect
 from models.playbooks import Playbook, playbooks

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.gains import INTERVAL, MOST, Past, believed, carried
+from models.beliefs import INTERVAL, MOST, Past, believed, carried
 
 ASSUMED = np.array([2.0, 4.0, 6.0])
 
@@ -33,7 +33,7 @@ def test_an_assumed_nothing_gives_way_to_what_was_measured() -> None:
 
 
 def test_measured_differences_take_the_place_of_assumed_ones() -> None:
-    belief = believed(ASSUMED, average=4.0, error=1e-6, differs=np.array([5.0, 0.0, 1.0]))
+    belief = believed(ASSUMED, average=4.0, error=1e-6, uplift=np.array([5.0, 0.0, 1.0]))
     assert belief.mean.tolist() == pytest.approx([7, 2, 3])
 
 

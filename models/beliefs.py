@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import norm
 
 from models.likelihood import Vector
 
-INTERVAL = 1.2815515655446004
+INTERVAL = float(norm.ppf(0.9))
 """The 90% quantile of the normal distribution: so many standard deviations on either side hold 80%."""
 MOST = 3.0
 """Times as much, or as little, as those an effect was measured on bring: beyond it is not carried further."""
@@ -74,7 +75,7 @@ def believed(
     *,
     average: float | None = None,
     error: float | None = None,
-    differs: Vector | None = None,
+    uplift: Vector | None = None,
 ) -> Belief:
     """Combine what is assumed of a treatment with its measured average effect.
 
@@ -88,7 +89,7 @@ def believed(
         Of shape (n,): what is assumed of each customer; their ratios are kept.
     average, error
         What was measured of customers like these, and its standard error; null where nothing was.
-    differs
+    uplift
         Of shape (n,): by how much each customer's effect is measured to differ from the average; then this
         takes the place of the assumed ratios, as far as what was measured is trusted.
     """
@@ -100,7 +101,7 @@ def believed(
     mean = prior + trust * (average - prior)
     spread = np.sqrt(trust) * error
     shape = assumed / prior if prior else np.ones(len(assumed))
-    if differs is None:
+    if uplift is None:
         return Belief(mean * shape, np.abs(shape) * spread, trust)
-    own = (1 - trust) * (mean * shape - mean) + trust * (differs - differs.mean())
+    own = (1 - trust) * (mean * shape - mean) + trust * (uplift - uplift.mean())
     return Belief(mean + own, np.full(len(assumed), spread), trust)
