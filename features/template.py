@@ -122,7 +122,7 @@ discount_rate = 0.10  # by which that value discounts, per year
 # phone = 200
 # [plan.allowed]  # conditions of consent: for any contact, for automated decisions, and by channel
 # any = "not opted_out"
-# email = "email_consent"
+# email = "email_consent"  # of 0 and 1: "email_consent = 1"
 # [[plan.cadence]]  # how a tier is contacted
 # tier = "low"  # its name
 # every_days = 30  # within so many days one contact at most
