@@ -65,6 +65,8 @@ class Decisions:
         have been chosen.
     propensity
         The probability of what is done, of shape (n,).
+    is_candidate
+        The treatments that had a chance to be done where chance decided, of shape (n, k).
     worth
         The best gain that any open treatment would bring, of shape (n,); NaN where none is known.
     prices
@@ -78,6 +80,7 @@ class Decisions:
     is_holdout: NDArray[np.bool_]
     is_explored: NDArray[np.bool_]
     propensity: Vector
+    is_candidate: NDArray[np.bool_]
     worth: Vector
     prices: Mapping[str, float]
     bound: float
@@ -190,6 +193,7 @@ def decide(
         is_holdout=draws.held & (arm != NO_ARM),
         is_explored=by_chance & (arm != chosen),
         propensity=draws.propensity(chosen),
+        is_candidate=is_open & ((draws.shares > 0) | (chosen[:, None] == np.arange(len(playbooks)))),
         worth=np.where(np.isfinite(gain).any(axis=1), np.fmax.reduce(gain, axis=1), np.nan),
         prices={limit.name: float(price) for limit, price in zip(limits, allocation.prices, strict=True)},
         bound=allocation.bound,

@@ -1,5 +1,6 @@
 """What past plans earned as a whole, and what simpler rules would have earned in their place."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,16 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.treatment_settings import NOTHING
 from models.effects import FEWEST, NOBODY_HELD, compare
 from models.likelihood import Vector
 from models.policy_value import FOLDS, Flags, PolicyGain, RandomisedLog
 
 AS_MADE = "as_made"
 WHAT_PAYS = "what_pays"
+EVERYBODY = "everybody"
 UNKNOWN_CHANCES = "unknown_chances"
 NO_COST = "no_cost"
 COLUMNS = (
-    *("rule", "run_id", "began", "assignments", "left_out"),
+    *("rule", "treatment", "run_id", "began", "assignments", "left_out"),
     *("gain", "gain_low", "gain_high", "ips", "ips_low", "ips_high"),
     *("total", "total_low", "total_high", "more", "more_low", "more_high", "reason", "number"),
 )
@@ -84,8 +87,24 @@ class Assigned:
         return pays
 
 
-def policy_table(log: pd.DataFrame, *, before: Sequence[str]) -> pd.DataFrame:
-    """Tell what the plans earned beyond leaving everybody alone, and what doing only what pays would have.
+class Drawn(Assigned):
+    """Whatever plans left to chance: nothing and explorations, too."""
+
+    @cached_property
+    def held(self) -> Flags:
+        """Who was left alone."""
+        return np.asarray((self.rows["is_holdout"] == 1) | (self.rows["treatment"] == NOTHING))
+
+    @cached_property
+    def known(self) -> Vector:
+        """What was known of each before: the treatment of some was chance's own."""
+        return self.rows[list(self.before)].to_numpy(dtype=float)
+
+
+def policy_table(
+    log: pd.DataFrame, drawn: pd.DataFrame | None = None, *, before: Sequence[str]
+) -> pd.DataFrame:
+    """Tell what the plans earned beyond leaving everybody alone, and what simpler rules would have.
 
     Parameters
     ----------
@@ -93,20 +112,26 @@ def policy_table(log: pd.DataFrame, *, before: Sequence[str]) -> pd.DataFrame:
         One row per assignment that is over and was no exploration: ``treatment``, ``customer_id``,
         ``is_holdout``, ``propensity`` (of what was done, NaN where unknown), ``value``, ``cost`` (per
         treated, NaN where unknown), ``run_id``, ``assigned_at``, and the columns of `before`.
+    drawn
+        One row per plan and customer about whom chance decided and whose horizon is over, nothing and
+        explorations too: as the log, less its run, ``is_explored``, and ``candidates``, the names of the
+        treatments that had a chance, as a JSON list.
     before
         Columns of the time before the assignment.
 
     Returns
     -------
     One row for all plans ``as_made``, one for ``what_pays`` (what was intended, where it earned more than its
-    cost among other customers, else nothing) unless that is all the same, and one as made for each run where
-    there are several: ``rule, run_id`` and ``began`` (int64, us UTC; its first assignment), ``assignments``
-    that are judged and ``left_out`` of them (of unknown propensity or cost, or who could not have been held
-    out). Beyond leaving everybody alone, costs taken off, with 95% intervals clustered by customer: ``gain``
-    per assignment, doubly robust; ``ips``, by inverse propensity alone; ``total`` of the gain; ``more``,
-    the gain beyond that of the plans as made. ``reason``: null, or why all this is NaN; and its ``number``.
+    cost among other customers, else nothing) unless that is all the same, one as made for each run where
+    there are several, and one for each ``treatment`` that had a chance, given to ``everybody`` who had it.
+    Columns: ``rule, treatment, run_id``, ``began`` (int64, us UTC; of a run), ``assignments`` that are judged
+    and ``left_out`` of them (of unknown propensity or cost, or who could not have been held out). Beyond
+    leaving everybody alone, costs taken off, with 95% intervals clustered by customer: ``gain`` per
+    assignment, doubly robust; ``ips``, by inverse propensity alone; ``total`` of the gain; ``more``, the gain
+    beyond that of the plans as made. ``reason``: null, or why all this is NaN; and its ``number``.
     """
-    return pd.DataFrame(list(_rows(log, before)), columns=list(COLUMNS))
+    rows = [*_rows(log, before), *([] if drawn is None else _of_everybody(drawn, before))]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _rows(log: pd.DataFrame, before: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -115,19 +140,34 @@ def _rows(log: pd.DataFrame, before: Sequence[str]) -> Iterator[dict[str, Any]]:
     judged = Assigned(log[~_unknown(log) & (log["propensity"] < 1)], before)
     yield _made(log, before)
     if judged.held.any() and not (pays := judged.pays()).all():
-        yield {"rule": WHAT_PAYS, "run_id": None} | _gained(judged, pays)
+        yield {"rule": WHAT_PAYS, "treatment": None, "run_id": None} | _gained(
+            judged, pays != judged.held, ~judged.held
+        )
     if log.groupby("run_id", dropna=False).ngroups > 1:
         for run, part in log.groupby("run_id"):
             yield _made(part, before) | {"run_id": run, "began": int(part["assigned_at"].min())}
 
 
+def _of_everybody(drawn: pd.DataFrame, before: Sequence[str]) -> Iterator[dict[str, Any]]:
+    sets = {names: json.loads(names) for names in drawn["candidates"].unique()}
+    for treatment in sorted({name for names in sets.values() for name in names}):
+        had = drawn["candidates"].isin([names for names, each in sets.items() if treatment in each])
+        rows = Drawn(drawn[had], before)
+        gets = np.asarray(rows.rows["treatment"] == treatment) & ~rows.held
+        made = np.asarray((rows.rows["is_holdout"] == 0) & (rows.rows["is_explored"] == 0))
+        row = {"rule": EVERYBODY, "treatment": treatment, "run_id": None, "assignments": len(gets)}
+        unknown = int(np.isnan(rows.net).sum())
+        refused = {"reason": NO_COST, "number": unknown} if unknown else None
+        yield row | {"left_out": 0} | (refused or _gained(rows, gets, made))
+
+
 def _made(log: pd.DataFrame, before: Sequence[str]) -> dict[str, Any]:
     judged = Assigned(log[~_unknown(log) & (log["propensity"] < 1)], before)
-    row = {"rule": AS_MADE, "run_id": None, "assignments": len(judged.rows)}
+    row = {"rule": AS_MADE, "treatment": None, "run_id": None, "assignments": len(judged.rows)}
     row |= {"left_out": len(log) - len(judged.rows)}
     if not judged.held.any():
         return row | _refusal(log)
-    return row | _gained(judged, np.ones(len(judged.rows), dtype=bool))
+    return row | _gained(judged, ~judged.held, ~judged.held)
 
 
 def _unknown(log: pd.DataFrame) -> "pd.Series[bool]":
@@ -145,15 +185,14 @@ def _refusal(log: pd.DataFrame) -> dict[str, Any]:
     return {"reason": NOBODY_HELD}
 
 
-def _gained(judged: Assigned, treats: Flags) -> dict[str, Any]:
-    """Tell what a rule earns that does what was intended for some, and leaves the others alone."""
-    does, made = treats != judged.held, ~judged.held
+def _gained(judged: Assigned, does: Flags, made: Flags) -> dict[str, Any]:
+    """Tell what a rule earns, given whether what was done is what it does, and what the plan chose."""
     robust = judged.log(robust=True)
     gain = robust.gain(does, over=judged.held)
     if gain.reason is not None:
         return {"reason": gain.reason, "number": gain.number}
     rows = len(judged.rows)
-    more = PolicyGain() if treats.all() else robust.gain(does, over=made)
+    more = PolicyGain() if (does == made).all() else robust.gain(does, over=made)
     return {
         "assignments": rows,
         **_told("gain", gain),

@@ -17,8 +17,8 @@ ODD = 5.0
 ROUNDED = 0.01
 """By so much they may differ besides: propensities are written with few digits."""
 FOLDS = 5
-ROWS_PER_COLUMN = 10
-"""Rows that agree with a rule for each column that its outcome is expected by."""
+ROWS_PER_COLUMN = 30
+"""Equal rows that agree with a rule for each column that its outcome is expected by."""
 NO_OVERLAP = "no_overlap"
 CONTRADICTED = "contradicted"
 
@@ -107,7 +107,7 @@ class RandomisedLog:
         expected, fold = np.empty(len(weight)), self.customer % FOLDS
         for block in range(FOLDS):
             taught, asked = np.flatnonzero((weight > 0) & (fold != block)), fold == block
-            told = before[:, : len(taught) // ROWS_PER_COLUMN]
+            told = before[:, : int(_worth(weight[taught])) // ROWS_PER_COLUMN]
             design = np.column_stack([np.ones(len(told)), told])
             root = np.sqrt(weight[taught])
             slopes = np.linalg.lstsq(design[taught] * root[:, None], self.outcome[taught] * root, rcond=None)

@@ -1,5 +1,6 @@
 """The rows of a plan, one per customer, and what is said of the whole."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -84,6 +85,7 @@ class PlanRows:
             "is_holdout": decisions.is_holdout,
             "is_explored": decisions.is_explored,
             "propensity": decisions.propensity,
+            "candidates": self._candidates(),
             "product_id": self._products(),
             "text": self._texts(names[chosen]),
             "reason": reasons.told(closed),
@@ -103,6 +105,14 @@ class PlanRows:
         """Return each customer's value of what was chosen; NaN for nothing."""
         rows = np.arange(len(self._chosen))
         return np.where(self._chosen == NO_ARM, np.nan, values[rows, self._chosen])
+
+    def _candidates(self) -> NDArray[np.object_]:
+        """Name the treatments that had a chance, in the order of the playbooks; null without any."""
+        rows, which = np.unique(self.proposal.decisions.is_candidate, axis=0, return_inverse=True)
+        names = np.array([playbook.name for playbook in self.proposal.playbooks], dtype=object)
+        return np.array([json.dumps(list(names[row])) if row.any() else None for row in rows], dtype=object)[
+            which
+        ]
 
     def _channels(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
         rows, chosen = np.arange(len(self._chosen)), self._chosen

@@ -49,18 +49,26 @@ _LATEST_KEY = sa.select(PLANS.c.plan_key).order_by(PLANS.c.as_of.desc()).limit(1
 _CUSTOMER = (
     sa.select(
         *(PLANS.c[name] for name in ("plan_id", "run_id", "as_of", "facts")),
-        *(TREATMENTS.c[name] for name in ROWS.names if name != "customer_id"),
+        *(TREATMENTS.c[name] for name in ROWS.names if name not in {"customer_id", "candidates"}),
     )
     .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
     .where(PLANS.c.plan_key == _LATEST_KEY, TREATMENTS.c.customer_id == sa.bindparam("customer_id"))
 )
+_DONE = (
+    PLANS.c.plan_id,
+    TREATMENTS.c.customer_id,
+    PLANS.c.as_of.label("assigned_at"),
+    *(TREATMENTS.c[name] for name in ("treatment", "propensity", "is_holdout", "is_explored")),
+    TREATMENTS.c.expected_cost.label("cost"),
+)
+_DRAWN = (
+    sa.select(*_DONE, TREATMENTS.c.candidates)
+    .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
+    .where(TREATMENTS.c.candidates.is_not(None))
+)
 _LOG = (
     sa.select(
-        PLANS.c.plan_id,
-        TREATMENTS.c.customer_id,
-        PLANS.c.as_of.label("assigned_at"),
-        *(TREATMENTS.c[name] for name in ("treatment", "propensity", "is_holdout", "is_explored")),
-        TREATMENTS.c.expected_cost.label("cost"),
+        *_DONE,
         TREATMENTS.c.channel,
         PLANS.c.run_id,
     )
@@ -141,6 +149,17 @@ class Plans:
         """
         with self._database.reading() as connection:
             return read(connection, _LOG if before is None else _LOG.where(PLANS.c.as_of < before))
+
+    def drawn(self) -> pa.Table:
+        """Read whatever chance had a part in, nothing too: one row per plan and customer with candidates.
+
+        Returns
+        -------
+        The columns of `log` but ``channel`` and ``run_id``, and ``candidates``, the names of the treatments
+        that had a chance, as a JSON list.
+        """
+        with self._database.reading() as connection:
+            return read(connection, _DRAWN)
 
     def publish(self, plan: Plan, rows: pa.Table) -> None:
         """Publish a plan whole, or, on any error, not at all; it replaces the plan of the same `as_of`.

@@ -48,9 +48,10 @@ def on_record(store: Store) -> dict[str, Any]:
 
 
 def on_treatments(store: Store) -> dict[str, pa.Table]:
-    """Read what all plans assigned, ``planned``, and where everybody stood when, ``standings``."""
+    """Read what all plans assigned, ``planned``, what they left to chance, ``drawn``, and ``standings``."""
     return {
         "planned": store.plans.log(),
+        "drawn": store.plans.drawn(),
         "standings": pa.concat_tables([store.periods(kind=kind) for kind in KINDS]),
     }
 

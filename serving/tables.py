@@ -132,6 +132,7 @@ TREATMENTS = sa.Table(
     sa.Column("is_holdout", sa.Boolean, nullable=False),
     sa.Column("is_explored", sa.Boolean, nullable=False),
     sa.Column("propensity", sa.Double, nullable=False),
+    sa.Column("candidates", sa.Text),  # a JSON list of names; null where chance decided nothing
     sa.Column("product_id", sa.Text),
     sa.Column("text", sa.Text),  # as of models.personal_texts; null where that of the playbook is all
     sa.Column("reason", sa.Text, nullable=False),  # as of models.plan_reasons

@@ -11,6 +11,7 @@ import pyarrow as pa
 from features.assignments import ASSIGNMENTS, put_assignments_on_spine
 from features.batch import SPINE, match_refunds
 from features.configuration import Configuration
+from features.contract import DAY
 from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
 from features.parsing import literal
@@ -79,6 +80,29 @@ class Followed:
             "WHERE is_over = 1 AND is_explored = 0 "
             f"AND hash(customer_id) % {PLACES} < {places(self.share())}"
         )
+        return self._with_outcomes()
+
+    def drawn(self, log: pa.Table) -> pd.DataFrame:
+        """Return, as of `outcomes`, all that plans left to chance and that is over.
+
+        Parameters
+        ----------
+        log
+            One row per plan and customer, nothing and explorations too: ``customer_id, assigned_at,
+            treatment, propensity, is_holdout, is_explored, cost, candidates``.
+        """
+        self.connection.register("drawn", log)
+        over = f"FROM drawn WHERE epoch_us(assigned_at) <= {self.cutoff.micros - self.horizon_days * DAY}"
+        rows = self.connection.execute(f"SELECT count(*) {over}").fetchall()[0][0]
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE {FOLLOWED} AS SELECT row_number() OVER (ORDER BY customer_id, "
+            "assigned_at) AS subject, * REPLACE (epoch_us(assigned_at) AS assigned_at) "
+            f"{over} AND hash(customer_id) % {PLACES} < {places(min(1.0, MOST / max(rows, 1)))}"
+        )
+        self.connection.unregister("drawn")
+        return self._with_outcomes()
+
+    def _with_outcomes(self) -> pd.DataFrame:
         rows = self.connection.execute(f"FROM {FOLLOWED} ORDER BY subject").df()
         if rows.empty:
             return rows.assign(**dict.fromkeys(("value", "ordered", *BEFORE), pd.Series(dtype=float)))

@@ -18,7 +18,7 @@ from models.sample_size import Advice
 FILE = "effects.json"
 TEXTS = ("treatment", "by", "group", "reason")
 """Columns of the table of effects that hold no numbers."""
-PLAN_TEXTS = ("rule", "run_id", "reason")
+PLAN_TEXTS = ("rule", "treatment", "run_id", "reason")
 """Columns of the table of plans that hold no numbers."""
 FALSE_ALARMS = {1: 0.05, 2: 0.083, 3: 0.107, 4: 0.126, 5: 0.142, 10: 0.193, 20: 0.248}
 """The chance that one of so many looks at growing data calls nothing an effect (Armitage et al. 1969)."""

@@ -83,6 +83,7 @@ def effects(
     planned: pa.Table | None,
     standings: pa.Table | None,
     *,
+    drawn: pa.Table | None = None,
     progress: Progress = lambda _: None,
 ) -> EffectReport:
     """Measure the effects of all treatments, by tier and stage too, and leave them in the workspace.
@@ -94,6 +95,8 @@ def effects(
     standings
         The periods of tiers and stages, as in `training.moves.standing_at`; each assignment counts where its
         customer stood then.
+    drawn
+        Whatever plans left to chance, as of `training.effect_outcomes.Followed.drawn`.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def effects(
             value=configuration.section("forecast", ForecastSettings).value,
             log=log,
             table=table_of(connection, with_standings(connection, known, standings), groups=KINDS),
-            plans=policy_table(_judged(known), before=BEFORE),
+            plans=plans_of(followed, known, drawn),
             waiting=count_assignments(connection, WAITING),
             assumed=_counts(known["treatment"][known["is_assumed"]]),
             share=followed.share(),
@@ -211,9 +214,11 @@ def uplifts(followed: Followed, known: pd.DataFrame) -> dict[str, UpliftLearner]
     return learners
 
 
-def _judged(known: pd.DataFrame) -> pd.DataFrame:
-    """Return assignments with the propensities that are on record alone."""
-    return known.assign(propensity=known["propensity"].mask(known["is_assumed"]))
+def plans_of(followed: Followed, known: pd.DataFrame, drawn: pa.Table | None) -> pd.DataFrame:
+    """Tell what plans earned as a whole, by the propensities that are on record alone."""
+    recorded = known.assign(propensity=known["propensity"].mask(known["is_assumed"]))
+    over = None if drawn is None else followed.drawn(drawn)
+    return policy_table(recorded, over, before=BEFORE)
 
 
 def _end(connection: duckdb.DuckDBPyConnection, setting: str) -> datetime:

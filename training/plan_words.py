@@ -1,13 +1,14 @@
 """What past plans earned as a whole, in sentences and as a table."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pandas as pd
 
 from features.instants import EPOCH
 from models.effects import NOBODY_HELD
-from models.policies import AS_MADE, WHAT_PAYS
-from models.policy_value import CONTRADICTED, FEWEST
+from models.policies import AS_MADE, EVERYBODY, WHAT_PAYS
+from models.policy_value import CONTRADICTED, FEWEST, NO_OVERLAP
 from training.effect_report import EffectReport
 from training.report_tables import between
 from training.report_words import Words, count, day, decimal
@@ -21,8 +22,9 @@ _MESSAGES = {NOBODY_HELD: "nobody_left"}
 
 def told(report: EffectReport, words: Words) -> list[str]:
     """Say what all treatments earned together and what doing only what pays would have, or why not."""
-    whole = report.plans[report.plans["run_id"].isna()]
+    whole = report.plans[report.plans["run_id"].isna() & (report.plans["rule"] != EVERYBODY)]
     sentences = [words(f"treatments.{_message(row)}", **_figures(row)) for _, row in whole.iterrows()]
+    sentences += _of_everybody(report.plans[report.plans["rule"] == EVERYBODY], words)
     if (left_out := whole["left_out"].sum()) and whole["reason"].isna().all():
         sentences.append(words("treatments.left_out", rows=count(left_out)))
     return sentences
@@ -46,6 +48,17 @@ def written(report: EffectReport, words: Words) -> tuple[list[str], list[list[st
     return titles, [list(row) for row in zip(*cells, strict=True)]
 
 
+def _of_everybody(rows: pd.DataFrame, words: Words) -> Iterator[str]:
+    """Say which one treatment for everybody would have earned most, and of how many that is not known."""
+    judged, refused = rows[rows["reason"].isna()], rows[rows["reason"] == NO_OVERLAP]
+    if len(judged):
+        best = judged.sort_values("gain").iloc[-1]
+        yield words("treatments.everybody", treatment=best["treatment"], **_figures(best))
+    if len(refused):
+        most = refused.sort_values("number").iloc[-1]
+        yield words("treatments.too_rare", treatments=count(len(refused)), **_figures(most))
+
+
 def _message(row: pd.Series) -> str:
     if not pd.isna(row["reason"]):
         return _MESSAGES.get(row["reason"], str(row["reason"]))
@@ -61,10 +74,13 @@ def _figures(row: pd.Series) -> dict[str, str]:
         for end in ("", "_low", "_high")
     }
     number = (decimal if row["reason"] == CONTRADICTED else count)(row["number"])
-    return ends | {"number": number, "fewest": count(FEWEST)}
+    rows = count(row["assignments"])
+    return ends | {"number": number, "fewest": count(FEWEST), "rows": rows}
 
 
 def _name(row: pd.Series, words: Words) -> str:
+    if row["rule"] == EVERYBODY:
+        return words("treatments.for_everybody", treatment=row["treatment"])
     if row["rule"] == WHAT_PAYS:
         return words("treatments.only_what_pays")
     if pd.isna(row["run_id"]):

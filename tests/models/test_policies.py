@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.draws import Draws
 from models.effects import NOBODY_HELD
 from models.policies import AS_MADE, NO_COST, UNKNOWN_CHANCES, WHAT_PAYS, policy_table
-from models.policy_value import NO_OVERLAP
+from models.policy_value import CONTRADICTED, NO_OVERLAP
 
 BEFORE = ["before"]
 
@@ -28,6 +29,29 @@ def assignments(*, rows: int = 600, seed: int = 0, **other: Any) -> pd.DataFrame
         "before": before,
     }
     return pd.DataFrame(log).assign(**other)
+
+
+def drawn(*, rows: int = 4000, seed: int = 0, holdout: float = 0.1, explore: float = 0.2) -> pd.DataFrame:
+    """Draw plans: calls are open to all, coupons to a half; the better known get a call, the rest nothing."""
+    rng = np.random.default_rng(seed)
+    before = rng.normal(size=rows)
+    is_open = np.column_stack([np.ones(rows, dtype=bool), np.arange(rows) % 2 == 0])
+    chosen = np.where(before > 0, 0, -1)
+    draws = Draws.of(rng.random(rows), is_open, holdout=holdout, explore=explore)
+    done, arm = draws.done(chosen), np.where(draws.explored >= 0, draws.explored, chosen)
+    adds = np.array([2.0 - 4.0, 9.0 - 4.0, 0.0])
+    log = {
+        "treatment": np.array(["call", "coupon", "nothing"])[arm],
+        "customer_id": [f"c{number}" for number in range(rows)],
+        "is_holdout": ((done < 0) & (arm >= 0)).astype(int),
+        "is_explored": ((draws.explored >= 0) & (arm != chosen)).astype(int),
+        "propensity": draws.propensity(chosen),
+        "value": 20 + 3 * before + rng.normal(size=rows) + adds[done] + np.where(done >= 0, 4.0, 0.0),
+        "cost": np.where(arm >= 0, 4.0, np.nan),
+        "candidates": np.where(is_open[:, 1], '["call", "coupon"]', '["call"]'),
+        "before": before,
+    }
+    return pd.DataFrame(log)
 
 
 def of(table: pd.DataFrame, rule: str) -> pd.Series:
@@ -92,6 +116,38 @@ def test_who_could_not_have_been_held_out_and_what_is_not_known_stays_outside() 
     costless = log.head(30).assign(treatment="letter", cost=np.nan, value=1e6)
     made = of(policy_table(pd.concat([log, duties, unknown, costless]), before=BEFORE), AS_MADE)
     assert (made["left_out"], made["gain"]) == (120, plain["gain"])
+
+
+def test_one_treatment_for_everybody_who_had_a_chance_is_told_by_what_chance_did() -> None:
+    covered = []
+    for seed in range(40):
+        table = policy_table(assignments().head(0), drawn(seed=seed), before=BEFORE).set_index("treatment")
+        # Plans call a half of them, at a loss of 2 each.
+        for name, gain, more in (("call", -2, -1), ("coupon", 5, 6)):
+            row = table.loc[name]
+            covered += [
+                row["gain_low"] <= gain <= row["gain_high"],
+                row["ips_low"] <= gain <= row["ips_high"],
+            ]
+            covered.append(row["more_low"] <= more <= row["more_high"])
+        assert table["assignments"].to_dict() == {"call": 4000, "coupon": 2000}
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        pytest.param(drawn(explore=0.005), NO_OVERLAP, id="hardly-explored"),
+        pytest.param(drawn(holdout=0.0), CONTRADICTED, id="those-chosen-had-no-chance-of-nothing"),
+        pytest.param(drawn().assign(cost=np.nan), NO_COST, id="costs-unknown"),
+    ],
+)
+def test_one_treatment_for_everybody_is_refused_where_chance_did_not_do_it(
+    log: pd.DataFrame, reason: str
+) -> None:
+    table = policy_table(assignments().head(0), log, before=BEFORE).set_index("treatment")
+    assert (table["reason"]["coupon"], np.isnan(table["gain"]["coupon"])) == (reason, True)
+    assert table["number"]["coupon"] >= 0
 
 
 @pytest.mark.parametrize(

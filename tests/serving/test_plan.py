@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -92,6 +93,15 @@ def test_everybody_in_the_run_has_a_row_and_a_reason(desk: Desk, two: Planned) -
     assert set(rows["treatment"]) == {"call", "mail", "nothing"}
     assert rows["reason"].str.len().min() > 10
     assert rows["propensity"].between(0, 1, inclusive="right").all()
+
+
+def test_what_is_done_had_a_chance_and_where_nothing_had_one_nothing_is_done(two: Planned) -> None:
+    named = two[1]["candidates"].map(json.loads, na_action="ignore")
+    listed = named[named.notna()]
+    assert set(listed.explode()) == {"call", "mail"}
+    treated = two[1].loc[two[1]["treatment"] != "nothing", "treatment"]
+    assert all(name in listed[customer] for customer, name in treated.items())
+    assert set(two[1].loc[named.isna(), "treatment"]) <= {"nothing"}
 
 
 def test_places_are_kept_and_have_a_price(two: Planned) -> None:

@@ -43,6 +43,7 @@ def rows(treatment: str = "call") -> pa.Table:
         "is_holdout": True,
         "is_explored": False,
         "propensity": 0.1,
+        "candidates": '["call"]',
         "product_id": "teapot",
         "text": "Call about 3 orders.",
         "reason": "[]",
@@ -144,3 +145,10 @@ def test_times_are_those_of_utc(store: Store) -> None:
     assert (
         store.plans.log(before=datetime.max.replace(tzinfo=UTC)).schema.field("assigned_at").type.tz == "UTC"
     )
+
+
+def test_what_chance_decided_is_read_with_what_had_a_chance_and_nothing_else(store: Store) -> None:
+    store.plans.publish(a_plan(), rows())
+    (row,) = store.plans.drawn().to_pylist()
+    assert (row["customer_id"], row["treatment"], row["candidates"]) == ("Ada", "call", '["call"]')
+    assert (row["assigned_at"], row["cost"], row["is_holdout"]) == (NIGHT, 4.0, True)

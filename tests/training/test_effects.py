@@ -252,12 +252,36 @@ def test_what_all_treatments_earned_is_told_and_each_plan_that_held_enough_out(
     made, *runs = report.plans.to_dict("records")
     # Of two assignments each the first brings 5 and the second nothing; either costs 2.
     assert (made["rule"], made["assignments"]) == ("as_made", 120)
-    assert made["gain"] == pytest.approx(0.5, abs=0.1)
+    assert made["gain_low"] < 0.5 < made["gain_high"]
     assert made["ips_low"] < 0.5 < made["ips_high"]
+    assert made["gain_high"] - made["gain_low"] < made["ips_high"] - made["ips_low"]
     assert [(run["run_id"], run["reason"]) for run in runs] == [("first", NO_OVERLAP), ("second", NO_OVERLAP)]
     sentence, table = told(report, Words("en"))[0], written(report, Words("zh"))
     assert sentence.startswith(f"All treatments together came to {made['gain']:.2f} per assignment")
     assert table[1][0][:2] == ["原定措施", "120"]
+
+
+def test_what_plans_left_to_chance_is_followed_as_soon_as_it_is_over(
+    shop: Callable[..., Configuration],
+) -> None:
+    rows = [
+        {
+            "customer_id": row["customer_id"],
+            "assigned_at": when,
+            "treatment": "nothing" if row["is_holdout"] else "coupon",
+            "propensity": row["propensity"],
+            "is_holdout": False,
+            "is_explored": False,
+            "cost": None if row["is_holdout"] else 2.0,
+            "candidates": '["coupon"]',
+        }
+        for row in treatments()
+        for when in (MARCH, datetime(2024, 6, 20, tzinfo=UTC))
+    ]
+    report = effects(shop(treatments()), None, None, drawn=pa.Table.from_pylist(rows))
+    told = report.plans.set_index("rule").loc["everybody"]
+    assert (told["treatment"], told["assignments"]) == ("coupon", 60)
+    assert (told["reason"], told["number"]) == (NO_OVERLAP, pytest.approx(20))
 
 
 def test_without_a_log_the_remedy_is_named(shop: Callable[..., Configuration]) -> None:

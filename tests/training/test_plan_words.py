@@ -5,7 +5,7 @@ import pytest
 
 from features.assignments import Log
 from models.effects import NOBODY_HELD
-from models.policies import AS_MADE, COLUMNS, NO_COST, UNKNOWN_CHANCES, WHAT_PAYS
+from models.policies import AS_MADE, COLUMNS, EVERYBODY, NO_COST, UNKNOWN_CHANCES, WHAT_PAYS
 from models.policy_value import CONTRADICTED, NO_OVERLAP
 from training.effect_report import EffectReport
 from training.plan_words import LATEST, told, written
@@ -47,6 +47,23 @@ def test_what_cannot_be_judged_says_why_with_its_number_and_has_no_row(reason: s
     (sentence,) = told(refused, Words(language))
     assert ("17" in sentence) is (reason != NOBODY_HELD)
     assert written(refused, Words(language))[1] == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_best_treatment_for_everybody_is_told_and_how_many_are_too_rare(language: str) -> None:
+    rows = [
+        measured(gain, rule=EVERYBODY, treatment=name, more=gain - 2, more_low=gain - 4, more_high=gain)
+        for name, gain in (("call", 1.0), ("coupon", 5.0), ("guide", -3.0))
+    ]
+    rare = [
+        {"rule": EVERYBODY, "treatment": name, "run_id": None, "reason": NO_OVERLAP, "number": number}
+        for name, number in (("care", 3.0), ("gift", 12.0))
+    ]
+    whole = report(measured(), *rows, *rare)
+    best, too_rare = told(whole, Words(language))[1:]
+    assert all(each in best for each in ("coupon", "1,000", "5.00", "3.00"))
+    assert all(each in too_rare for each in ("2", "12", "30", "plan.explore"))
+    assert len(written(whole, Words(language))[1]) == 4
 
 
 def test_the_whole_stands_before_the_latest_plans_and_what_was_left_out_is_said() -> None:
