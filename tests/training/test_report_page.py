@@ -385,8 +385,8 @@ def test_what_a_treatment_brought_stands_with_its_interval_and_what_it_comes_to(
         *("treatment", "call", MARKUP, "care"),
         *("treatment", "care: Key <accounts> & co") * 2,
     ]
-    assert told[2][5] == "9.00 (7.00\N{EN DASH}11.00)"
-    assert told[6][1:] == ["4.00", "5.00 (3.00\N{EN DASH}7.00)", DASH, DASH, "0.002"]
+    assert told[2][5] == "9.00 (7.00 \N{EN DASH} 11.00)"
+    assert told[6][1:] == ["4.00", "5.00 (3.00 \N{EN DASH} 7.00)", DASH, DASH, "0.002"]
     for sentence in (
         "brought 9.00 per treated customer (95% interval 7.00 to 11.00) at a cost of 4.00, and paid for",
         "care brought 1.00 per treated customer (95% interval -1.00 to 3.00) at a cost of 4.00, and did not",
