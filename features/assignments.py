@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 
 from features.batch import SPINE, tables_in
-from features.contract import DAY, SCALE, TREATMENTS
+from features.contract import DAY, SCALE, TABLES, TREATMENTS
+from features.errors import InputError
 from features.instants import Cutoff
 from features.parsing import literal, local_day
 from features.treatment_settings import NOTHING
@@ -33,7 +34,7 @@ _EACH_ONCE = (
     "SELECT * FROM planned_rows UNION ALL SELECT * FROM logged_rows WHERE run_id IS NULL "
     f"OR {_SAME} NOT IN (SELECT {_SAME} FROM planned_rows WHERE run_id IS NOT NULL)"
 )
-_CHANCE = "CASE WHEN propensity > 0 AND propensity <= 1 THEN propensity END"
+_CHANCE = "CASE WHEN propensity BETWEEN 1e-9 AND 1 THEN propensity END"
 _ASSIGNED = f"""
 CREATE OR REPLACE TABLE {ASSIGNMENTS} AS
 SELECT row_number() OVER (ORDER BY customer_id, assigned_at, campaign) AS subject,
@@ -61,7 +62,7 @@ class Log:
     future
         Rows left out because they are not assigned yet.
     odd_propensities
-        Rows whose propensity is no probability above 0, and so is not known.
+        Rows whose propensity is no probability above 0 (from a billionth on), and so is not known.
     """
 
     assignments: int
@@ -100,11 +101,17 @@ def assignments(
         plan, for the same customer and treatment, is the same assignment.
     time_zone
         Whose days make the campaigns of the source.
+
+    Raises
+    ------
+    InputError
+        No other source has any of the customers.
     """
     _fill_planned(connection, planned)
     _fill_logged(connection, time_zone)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE told AS {_EACH_ONCE}")
     connection.execute(_ASSIGNED.format(horizon=horizon_days * DAY, cutoff=cutoff.micros))
+    _check_known(connection)
     return _counted(connection, cutoff)
 
 
@@ -122,6 +129,18 @@ def _counted(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Log:
         future=future,
         odd_propensities=_count(connection, f"told WHERE {is_odd}"),
     )
+
+
+def _check_known(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a log none of whose customers is known: nothing would seem to come of what was done for them."""
+    rows, first = connection.execute(f"SELECT count(*), min(customer_id) FROM {ASSIGNMENTS}").fetchall()[0]
+    others = [name for name in tables_in(connection) if name in TABLES and name != TREATMENTS.name]
+    met = (f"SELECT * FROM {ASSIGNMENTS} SEMI JOIN {name} USING (customer_id) LIMIT 1" for name in others)
+    if rows and others and not any(connection.execute(query).fetchall() for query in met):
+        raise InputError(
+            f"sources.treatments: no other source has any customer of its {rows:,} assignments (the first is "
+            f"'{first}'); write customer_id alike in all, or list them in [sources.customers]"
+        )
 
 
 def add_planned(

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from features.assignments import Log, add_planned, assignments, put_assignments_on_spine
+from features.errors import InputError
 from features.instants import Cutoff, micros, parse_as_of
 
 JULY = Cutoff.at(datetime(2024, 7, 1, tzinfo=UTC), "UTC")
@@ -117,7 +118,7 @@ def test_what_is_assigned_at_the_cutoff_or_later_is_none(connection: duckdb.Duck
     assert (log.assignments, log.future) == (1, 1)
 
 
-@pytest.mark.parametrize("odd", [0.0, -0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("odd", [0.0, -0.1, 1.1, 1e-300, float("nan")])
 def test_a_propensity_that_is_no_probability_is_not_known(
     connection: duckdb.DuckDBPyConnection, odd: float
 ) -> None:
@@ -178,3 +179,13 @@ def test_without_a_plan_the_log_stays_as_it_is(connection: duckdb.DuckDBPyConnec
     connection.execute(SOURCE)
     add_planned(connection, planned())
     assert connection.execute("SELECT count(*) FROM treatments").fetchall() == [(0,)]
+
+
+def test_a_log_of_strangers_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(SOURCE)
+    connection.execute("INSERT INTO treatments VALUES (?, ?, ?, ?, ?, ?, ?, ?)", given("0017"))
+    connection.execute("CREATE TABLE orders AS SELECT '17' AS customer_id")
+    with pytest.raises(InputError, match=r"any customer of its 1 assignments \(the first is '0017'\); write"):
+        assignments(connection, cutoff=JULY, horizon_days=30)
+    connection.execute("CREATE TABLE customers AS SELECT '0017' AS customer_id")
+    assert assignments(connection, cutoff=JULY, horizon_days=30).assignments == 1
