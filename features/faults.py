@@ -1,5 +1,6 @@
 """What is wrong with a file, a database or a whole command, in plain words."""
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ class Fault(NamedTuple):
     remedy: str
 
 
+LONGEST = 240
+"""Bytes of a file's name that all systems take, less what is put around it while it is written."""
 LOCKED = Fault("is locked by another process", "wait until that one has ended, then run again")
 FULL = Fault("cannot grow, its disk is full", "free some space, then run again")
 READ_ONLY = Fault("may only be read", "let this user write to it, or name another place")
@@ -60,6 +63,16 @@ def sentence(error: Exception) -> str:
 
 def check_writable(option: str, file: Path | None) -> None:
     """Refuse, before hours of work, a file that cannot be written."""
-    if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        what = "is a folder" if file.is_dir() else f"lies in no folder: there is no {file.parent}"
+    if file is None:
+        return
+    what = None
+    if len(os.fsencode(file.name)) > LONGEST:
+        what = f"has a name of more than {LONGEST} bytes"
+    elif file.is_dir():
+        what = "is a folder"
+    elif not file.parent.is_dir():
+        what = f"lies in no folder: there is no {file.parent}"
+    elif not os.access(file.parent, os.W_OK):
+        what = f"cannot be written: {file.parent} may only be read"
+    if what:
         raise InputError(f"{option} {file} {what}; name a file in an existing folder")

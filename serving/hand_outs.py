@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from features.contract import slug
+from features.faults import LONGEST
 from features.scratch import in_turn, whole_file
 from features.treatment_settings import PERSON
 from serving.database import StoreError
@@ -24,8 +25,6 @@ LISTING = ".files.json"
 FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 """How a text begins that spreadsheets take for a formula, in broad letters too (OWASP, "CSV Injection")."""
 NUMBER = r"^[+-]?\d+([.,]\d+)?$"
-LONGEST = 200
-"""Bytes of a file's name that all systems take, less what is put around it."""
 
 
 def hand_out(
@@ -93,7 +92,7 @@ def file_names(channels: Collection[str]) -> dict[str, str]:
     alike = Counter(slugs.values())
     return {
         channel: f"{plain}.csv"
-        if channel == PERSON or (alike[plain] == 1 and 0 < len(plain.encode()) <= LONGEST)
+        if channel == PERSON or (alike[plain] == 1 and 0 < len(f"{plain}.csv".encode()) <= LONGEST)
         else f"{plain[: LONGEST // 8]}_{sha256(channel.encode()).hexdigest()[:8]}.csv"
         for channel, plain in slugs.items()
     }
@@ -107,7 +106,10 @@ def _folder_name(plan: Plan) -> str:
 def _clear(folder: Path, plan: Plan, names: list[str]) -> None:
     """Remove the files of another plan, and list those that come."""
     listing = folder / LISTING
-    before = json.loads(listing.read_text("utf-8")) if listing.exists() else {}
+    try:
+        before = json.loads(listing.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        before = {}
     if before.get("plan_id") != plan.plan_id:
         for outdated in before.get("files", names):
             (folder / outdated).unlink(missing_ok=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from features.faults import LOCKED, READ_ONLY, fault_of
+from features.errors import InputError
+from features.faults import LOCKED, READ_ONLY, check_writable, fault_of
 
 
 def write(file: Path, *, mode: str = "rwc") -> None:
@@ -64,3 +65,22 @@ def test_what_is_no_fault_of_the_file_is_not_told(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError) as raised:
         write_twice(tmp_path / "store.db")
     assert fault_of(raised.value) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("", "is a folder"),
+        ("none/plan.parquet", "lies in no folder"),
+        (f"{'x' * 250}.parquet", "has a name of more than 240 bytes"),
+        ("shut/plan.parquet", "may only be read"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told(
+    file: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shut").mkdir()
+    monkeypatch.setattr("os.access", lambda folder, _: folder.name != "shut")  # root may write anywhere
+    with pytest.raises(InputError, match=what):
+        check_writable("--out", tmp_path / file)
+    check_writable("--out", tmp_path / "plan.parquet")

@@ -10,7 +10,7 @@ import pytest
 
 from features.treatment_settings import PERSON
 from serving.database import StoreError
-from serving.hand_outs import file_names, hand_out, write_hand_outs
+from serving.hand_outs import LISTING, file_names, hand_out, write_hand_outs
 from serving.plans import ROWS, Plan
 from serving.store import Store
 from tests.serving.runs import NIGHT, a_run
@@ -95,6 +95,13 @@ def test_the_same_plan_again_leaves_what_was_noted_in_its_files(tmp_path: Path) 
     (tmp_path / file).write_text("reached nobody")
     assert list(write_hand_outs(*a_plan({}), tmp_path)) == [file]
     assert (tmp_path / file).read_text() == "reached nobody"
+
+
+def test_a_listing_that_cannot_be_read_does_no_harm(tmp_path: Path) -> None:
+    (file,) = write_hand_outs(*a_plan({}), tmp_path)
+    (tmp_path / FOLDER / LISTING).write_text("{")
+    assert list(write_hand_outs(*a_plan({}, {}, plan_id="summer"), tmp_path)) == [file]
+    assert len(read(tmp_path / file)) == 2
 
 
 def test_a_file_that_is_missing_is_written_again(tmp_path: Path) -> None:
