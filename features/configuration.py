@@ -22,6 +22,8 @@ TABLES = ("project", "sources", "features", "forecast", "tiers", "treatments", "
 """The tables that a configuration may hold; each is read by the module that uses it."""
 
 PREFIX = "TIERWISE_"
+LONGEST = 200
+"""Letters of a value that an error repeats."""
 MANY = 20
 """So many known names are listed in an error at most."""
 
@@ -270,7 +272,7 @@ def _sentence(name: str, model: type[BaseModel], error: ValidationError) -> str:
     if detail["type"] == "missing":
         return f"{key} is missing"
     message = re.sub(r"^(Value error, |Input )", "", detail["msg"])
-    value = "" if isinstance(detail["input"], dict) else f" = {detail['input']!r}"
+    value = "" if isinstance(detail["input"], dict) else f" = {repr(detail['input'])[:LONGEST]}"
     return f"{key}{value} {message}"
 
 

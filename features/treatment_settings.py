@@ -40,7 +40,7 @@ def _as_text(effect: object) -> object:
 
 OwnName = Annotated[Name, AfterValidator(_is_no_word_of_ours)]
 Channels = Annotated[tuple[OwnName, ...], Field(min_length=1), AfterValidator(_all_differ)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 Money = Annotated[float, Field(ge=0, le=LIMIT, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Days = Annotated[int, Field(ge=0, le=3650)]

@@ -83,6 +83,7 @@ def test_none_named_is_not_an_empty_list(tmp_path: Path) -> None:
             '"nothing"',
             "treatments.nothing.name = 'nothing' is taken: 'nothing', 'any', 'automated' and",
         ),
+        ('"Send it."', f'"{"x" * 10_001}"', f"{'x' * 199} String should have at most 10000 characters"),
         ('name = "coupon"', "", "treatments.0.name is missing"),
         ("[[treatments]]", "[treatments]", "treatments is a list of tables; head each by [[treatments]]"),
     ],
