@@ -16,6 +16,7 @@ from features.configuration import Configuration
 from features.instants import Cutoff
 from features.staging import stage
 from models.effects import effect_table
+from models.policies import policy_table
 from training.effect_outcomes import BEFORE, Followed
 from training.effects import compared, log_of
 from training.shop import simulate_shop
@@ -24,6 +25,7 @@ from training.shop_truth import basket_price, true_effects
 DAYS, HORIZON_DAYS = 1096, 90
 COVERED, JUDGED = (200, 2000), (50, 5000)
 """Shops, and the customers of each, for the coverage of intervals, and for verdicts."""
+TOGETHER = ("gain", "gain_low", "gain_high", "ips", "ips_low", "ips_high")
 TRUTHS, CROWD = 4, 10_000
 """Shops that are lived through twice, and their customers."""
 CONFIGURATION = """\
@@ -70,7 +72,8 @@ def trial(seed: int, *, customers: int) -> pd.DataFrame:
             cutoff = Cutoff.at(end_of_data(connection), "UTC")
             log_of(connection, configuration, cutoff=cutoff, planned=None)
             known = compared(Followed(connection, configuration, cutoff))
-    return effect_table(known, before=BEFORE).assign(price=basket_price(shop))
+    whole = policy_table(known, before=BEFORE).iloc[0][list(TOGETHER)]
+    return effect_table(known, before=BEFORE).assign(price=basket_price(shop), shop=seed, **whole)
 
 
 def print_coverage(measured: pd.DataFrame) -> None:
@@ -85,6 +88,23 @@ def print_coverage(measured: pd.DataFrame) -> None:
             f"| {part['mean'].mean():.2f} ± {1.96 * part['sem'].mean():.2f} | {part['increment'].mean():.2f} "
             f"| {part['increment_se'].mean():.2f} | {off.std():.2f} | {part['variance_reduced'].mean():.0%} "
             f"| {covered.mean():.1%} |"
+        )
+    print_together(measured)
+
+
+def print_together(measured: pd.DataFrame) -> None:
+    """Print how often the 95% intervals of what all treatments earned together cover the truth."""
+    rows = measured["treated"] + measured["held_out"]
+    earned = measured.assign(rows=rows, truth=rows * (measured["mean"] - measured["cost"]))
+    shops = earned.groupby("shop").agg({"rows": "sum", "truth": "sum"} | dict.fromkeys(TOGETHER, "first"))
+    truth = shops["truth"] / shops["rows"]
+    print("\n| all treatments together | truth | measured | error | spread | covered |")
+    print(f"| --- {'| ---: ' * 5}|")
+    for name, says in (("gain", "doubly robust"), ("ips", "by inverse propensity")):
+        low, high = shops[f"{name}_low"], shops[f"{name}_high"]
+        print(
+            f"| {says} | {truth.mean():.2f} | {shops[name].mean():.2f} | {(high - low).mean() / 3.92:.2f} "
+            f"| {(shops[name] - truth).std():.2f} | {((low < truth) & (truth < high)).mean():.1%} |"
         )
 
 
