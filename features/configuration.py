@@ -22,10 +22,8 @@ TABLES = ("project", "sources", "features", "forecast", "tiers", "treatments", "
 """The tables that a configuration may hold; each is read by the module that uses it."""
 
 PREFIX = "TIERWISE_"
-LONGEST = 200
-"""Letters of a value that an error repeats."""
-MANY = 20
-"""So many known names are listed in an error at most."""
+LONGEST = 200  # letters of what an error repeats
+MANY = 20  # known names that it lists at most
 
 Keys = tuple[str, ...]
 
@@ -177,7 +175,7 @@ class Configuration:
         try:
             return _validated(model, table)
         except ValidationError as error:
-            place = f"{name}.{table.get('name', number)}"
+            place = f"{name}.{str(table.get('name', number))[:LONGEST]}"
             raise InputError(f"{self.file}: {_sentence(place, model, error)}") from None
 
     def _as_written(self, keys: Keys, table: Any, error: ValidationError) -> Any:  # noqa: ANN401

@@ -49,7 +49,7 @@ def fault_of(error: sqlite3.Error) -> Fault | None:
 def sentence(error: Exception) -> str:
     """Say in one sentence what failed, and what to do."""
     if isinstance(error, InputError):
-        return str(error)
+        return " ".join(str(error).splitlines())
     said = str(error).strip().partition("\n")[0]
     if isinstance(error, OSError):
         place = error.filename or "a file"

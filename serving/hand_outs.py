@@ -92,7 +92,7 @@ def file_names(channels: Collection[str]) -> dict[str, str]:
     alike = Counter(slugs.values())
     return {
         channel: f"{plain}.csv"
-        if channel == PERSON or (alike[plain] == 1 and 0 < len(f"{plain}.csv".encode()) <= LONGEST)
+        if channel == PERSON or (alike[plain] == 1 and plain and len(f"{plain}.csv".encode()) <= LONGEST)
         else f"{plain[: LONGEST // 8]}_{sha256(channel.encode()).hexdigest()[:8]}.csv"
         for channel, plain in slugs.items()
     }

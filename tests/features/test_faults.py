@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import InputError
-from features.faults import LOCKED, READ_ONLY, check_writable, fault_of
+from features.faults import LOCKED, READ_ONLY, check_writable, fault_of, sentence
 
 
 def write(file: Path, *, mode: str = "rwc") -> None:
@@ -84,3 +84,9 @@ def test_a_file_that_cannot_be_written_is_told(
     with pytest.raises(InputError, match=what):
         check_writable("--out", tmp_path / file)
     check_writable("--out", tmp_path / "plan.parquet")
+
+
+def test_what_is_said_is_one_line_whatever_it_repeats() -> None:
+    assert (
+        sentence(InputError("there is no channel 'a\nb'; name one")) == "there is no channel 'a b'; name one"
+    )

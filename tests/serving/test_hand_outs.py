@@ -58,6 +58,10 @@ def test_a_file_is_called_alike_whoever_else_is_in_the_plan(tmp_path: Path) -> N
     assert set(alone) < set(both)
 
 
+def test_a_channel_without_letters_has_a_file_that_is_seen() -> None:
+    assert not file_names(["@@"])["@@"].startswith(".")
+
+
 def test_any_name_of_a_channel_makes_a_file(tmp_path: Path) -> None:
     channels = ["../../etc", "!!!", "???", "𠮷" * 80, "Phone", "phone", "Person", PERSON, "a/b", "微信"]
     names = file_names(channels)
