@@ -81,7 +81,9 @@ def believed(
 
     The assumed average is a normal prior whose 80% interval reaches from nothing to twice the average; the
     posterior weighs both by their precision (Gelman et al. 2013, Bayesian Data Analysis, section 2.5). An
-    average that is assumed to be 0 says nothing, and what was measured holds.
+    average that is assumed to be 0 says nothing, and what was measured holds. An assumption that is measured
+    to be farther off than its interval says is less sure by as much: its variance is then the likeliest one,
+    the squared distance less that of the measured error (empirical Bayes: Morris 1983).
 
     Parameters
     ----------
@@ -97,7 +99,8 @@ def believed(
     sd = abs(prior) / INTERVAL
     if average is None or error is None:
         return Belief(assumed, np.abs(assumed) / INTERVAL, 0.0)
-    trust = sd**2 / (sd**2 + error**2) if sd > 0 else 1.0
+    variance = max(sd**2, (average - prior) ** 2 - error**2)
+    trust = variance / (variance + error**2) if sd > 0 else 1.0
     mean = prior + trust * (average - prior)
     spread = np.sqrt(trust) * error
     shape = assumed / prior if prior else np.ones(len(assumed))

@@ -63,3 +63,10 @@ def test_an_effect_grows_with_what_was_assumed_of_those_it_was_measured_on() -> 
     assert carried(np.array([1.0, 3.0]), value, past=Past(1.0, 4.0), held=5.0) == pytest.approx(0.5)
     assert carried(np.array([1.0, 3.0]), value, past=Past(0.5, 4.0), held=5.0) == pytest.approx(2 / 2.5)
     assert carried(np.zeros(2), value, past=Past(1.0, 4.0), held=5.0) == pytest.approx(2.0)
+
+
+def test_an_assumption_that_is_refuted_gives_way() -> None:
+    """Two were assumed, give or take 1.6, and 20 measured, give or take 3: then 2 is off by some 18."""
+    belief = believed(np.array([1.0, 3.0]), average=20.0, error=3.0)
+    assert belief.trust == pytest.approx((18**2 - 3**2) / 18**2)
+    assert belief.mean.mean() == pytest.approx(2 + belief.trust * 18)

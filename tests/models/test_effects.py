@@ -40,14 +40,29 @@ def told(log: pd.DataFrame, **more: Any) -> pd.Series:
     return effect_table(log, before=["before"], **more).iloc[0]
 
 
-def test_without_a_time_before_the_increment_is_welchs_difference_of_means() -> None:
-    log = experiment(1)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_without_a_time_before_the_error_is_the_larger_of_students_and_welchs(seed: int) -> None:
+    log = experiment(seed)
     treated = (log["is_holdout"] == 0).to_numpy()
     value = log["value"].to_numpy()
     done = compare(value, treated, np.ones(len(log)), np.arange(len(log)), np.empty((len(log), 0)))
-    welch = stats.ttest_ind(value[treated], value[~treated], equal_var=False)
-    assert done.increment == pytest.approx(value[treated].mean() - value[~treated].mean())
-    assert done.error == pytest.approx(done.increment / welch.statistic, rel=0.01)
+    increment = value[treated].mean() - value[~treated].mean()
+    assert done.increment == pytest.approx(increment)
+    tests = [stats.ttest_ind(value[treated], value[~treated], equal_var=equal) for equal in (True, False)]
+    assert done.error == pytest.approx(max(increment / test.statistic for test in tests), rel=0.01)
+
+
+def test_chance_alone_is_rarely_taken_for_an_effect_where_few_who_spend_much_are_held_out() -> None:
+    rng = np.random.default_rng(0)
+    spent = rng.lognormal(3.0, 2.0, 600)
+    before = (spent * rng.lognormal(0.0, 0.5, 600))[:, None]
+    wrong = 0
+    for _ in range(400):
+        treated = rng.random(600) >= 0.1
+        weight = np.where(treated, 1 / 0.9, 1 / 0.1)
+        low, high = compare(spent, treated, weight, np.arange(600), before).interval
+        wrong += low > 0 or high < 0
+    assert wrong / 400 <= 0.05
 
 
 def test_adjusting_by_the_time_before_leaves_the_noise_that_it_does_not_explain() -> None:
