@@ -270,7 +270,7 @@ def measured(folder: Path) -> Iterator[tuple[float, str, str]]:
         if job not in AFTER_TRAINING:
             yield from of_job(job, folder)
     configuration = ["-c", str(folder / "tierwise.toml"), "--as-of", f"{AS_OF:%Y-%m-%d}"]
-    for command in (["train"], ["score", "--out", str(folder / "scores.parquet")]):
+    for command in (["train"], ["score", "--out", str(folder / "scores.parquet")], ["plan"]):
         seconds, peak, _ = run([*COMMAND, *command, *configuration])
         yield seconds, f"tierwise {command[0]}", f"{peak:.1f}"
     for job in AFTER_TRAINING:

@@ -102,7 +102,7 @@ def compare(
     makes it less precise. Its variance is the larger of two: that of the influence values summed by customer
     (Liang and Zeger 1986), and that of either arm having the spread of both together. What customers spend is
     so skewed that a small arm without one of the few who spend most seems surer than it is, and lower: by
-    its own spread alone, and a slope of its own (Lin 2013), one in four interval of 95% excluded the truth.
+    its own spread alone, and a slope of its own (Lin 2013), one in four 95% intervals excluded the truth.
 
     Parameters
     ----------
@@ -173,11 +173,11 @@ def effect_table(log: pd.DataFrame, *, before: Sequence[str], groups: Sequence[s
     Returns
     -------
     One row per treatment (``by`` and ``group`` are ``all``), and per name in each of `groups`: ``treatment,
-    by, group, treated, held_out`` (assignments), ``value_treated, value_held`` (means), ``increment,
-    increment_se, increment_low, increment_high``, the same of ``ordered``, ``cost``, ``net, net_se, net_low,
-    net_high`` (the increment less the cost), ``return_on_spend, return_low, return_high`` (increment per
-    unit of cost), ``variance_reduced``, ``p_value``, ``p_holm`` (adjusted for the number of treatments, or
-    of groups), ``reason``: null, or why all this is NaN.
+    by, group, treated, held_out`` (assignments that are compared), ``value_treated, value_held`` (means),
+    ``increment, increment_se, increment_low, increment_high``, the same of ``ordered``, ``cost``, ``net,
+    net_se, net_low, net_high`` (the increment less the cost), ``return_on_spend, return_low,
+    return_high`` (increment per unit of cost), ``variance_reduced``, ``p_value``, ``p_holm`` (adjusted for
+    the number of treatments, or of groups), ``reason``: null, or why all this is NaN.
     """
     rows = []
     for treatment, part in log.groupby("treatment", sort=True):
@@ -203,10 +203,10 @@ COLUMNS = (
 
 def _told(part: pd.DataFrame, before: Sequence[str]) -> dict[str, Any]:
     """Measure one treatment in one group."""
+    if part["is_holdout"].any():
+        part = part[part["propensity"] < 1]
     held_out = int(part["is_holdout"].sum())
     row: dict[str, Any] = {"treated": len(part) - held_out, "held_out": held_out}
-    if held_out:
-        part = part[part["propensity"] < 1]
     is_treated = (part["is_holdout"] == 0).to_numpy()
     customer, _ = pd.factorize(part["customer_id"])
     if (why := _why_not(customer, is_treated)) is not None:
