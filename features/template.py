@@ -99,6 +99,7 @@ discount_rate = 0.10  # by which that value discounts, per year
 # purpose = "win_back"  # retain, win_back, grow (which an open complaint blocks), welcome, thank or care
 # channels = ["email", "phone"]  # the usual one first; where the customer answers another, that one
 # when = "lifecycle_stage = 'lost' and historic_value > 100"  # for whom; a condition as of tiers
+# why = "lost, and worth a coupon"  # the same in plain words, for the reasons of a plan; else the condition
 # cost = 0.5  # of treating one customer, in the project's currency
 # cost_share = 0.1  # of the customer's expected value with the treatment: what a coupon takes off
 # effect = "0.02 * spend_mean_order"  # the value that it is assumed to add within the horizon; or a number

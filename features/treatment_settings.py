@@ -59,6 +59,8 @@ class TreatmentSettings(Section):
         The ways to reach a customer, the usual one first.
     when
         For whom: a condition as of `models.conditions`.
+    why
+        For whom in plain words, which reasons say instead of the condition.
     cost
         Of treating one customer, in the project's currency.
     cost_share
@@ -84,6 +86,7 @@ class TreatmentSettings(Section):
     purpose: Literal["retain", "win_back", "grow", "welcome", "thank", "care"]
     channels: Channels
     when: str
+    why: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     cost: Money
     cost_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     effect: Annotated[str, BeforeValidator(_as_text)]

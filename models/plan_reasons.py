@@ -61,7 +61,7 @@ class PlanReasons:
 
     def _treated(self, row: int, arm: int) -> str:
         return self._words[self._rule(row)].format(
-            when=self._playbooks[arm].when.text, gain=self._expected.gain[row, arm], source=self._sources[arm]
+            why=self._playbooks[arm].occasion, gain=self._expected.gain[row, arm], source=self._sources[arm]
         )
 
     def _rule(self, row: int) -> str:

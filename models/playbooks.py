@@ -38,7 +38,8 @@ class Playbook:
 
     Parameters
     ----------
-    name, purpose, channels, cost, cost_share, capacity, cooldown_days, priority, duty, needs_product, text
+    name, purpose, channels, why, cost, cost_share, capacity, cooldown_days, priority, duty, needs_product,
+    text
         As of `features.treatment_settings.TreatmentSettings`.
     when
         For whom.
@@ -52,6 +53,7 @@ class Playbook:
     purpose: str
     channels: tuple[str, ...]
     when: Condition
+    why: str | None
     cost: float
     cost_share: float
     effect: Amount
@@ -62,6 +64,11 @@ class Playbook:
     needs_product: bool
     text: str
     is_shipped: bool = False
+
+    @property
+    def occasion(self) -> str:
+        """For whom it is in words; without any, the condition."""
+        return self.why or self.when.text
 
     @property
     def sells(self) -> bool:
@@ -157,7 +164,8 @@ def _read(
 def _shipped(tiers: Sequence[str], language: str) -> Iterator[TreatmentSettings]:
     for table in SHIPPED["treatments"]:
         when = table["when"].format(highest=literal(tiers[0]), lowest=literal(tiers[-1]))
-        plain = {**table, "when": when, "text": table["text"][language]}
+        told = {key: table[key][language] for key in ("why", "text")}
+        plain = {**table, "when": when, **told}
         yield TreatmentSettings.model_validate_json(json.dumps(plain))
 
 

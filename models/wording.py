@@ -90,7 +90,8 @@ def _reason(
 ) -> dict[str, Any]:
     about, words = message(feature, target), TABLE["languages"][language]
     beside = dict(zip(WORDS, word, strict=True)) if isinstance(word, list) else {}
-    fact = about.facts[language].format(value=_value(about, value, word, words), **beside)
+    filled = {"value": _value(about, value, word, words), **beside}
+    fact = _numbered(about.facts[language], **filled).format(**filled)
     moved = words[target]["raises" if effect > 0 else "lowers"]
     return {
         "target": target,
@@ -120,20 +121,30 @@ def told_move(reasons: str, language: str) -> str:
 def _told_one(reason: dict[str, Any], words: dict[str, str], language: str) -> str:
     sentence = words[reason["rule"]]
     if "feature" not in reason:
-        return sentence.format(**reason)
+        return _numbered(sentence, **reason).format(**reason)
     feature, shown = reason["feature"], partial(_shown, language=language)
     is_column = re.fullmatch(r"\w+", feature)
     about = (
         message(feature, TIER) if is_column else Message(OWN, False, "number", {language: words["formula"]})
     )
     number = about.number
-    fact = about.facts[language].replace("{name}", feature).replace("{value}", shown(reason["value"], number))
+    value = shown(reason["value"], number)
+    fact = _numbered(about.facts[language], value=value).replace("{name}", feature).replace("{value}", value)
     earlier = reason.get("before", reason["value"])
     before = "" if earlier == reason["value"] else words["before"].format(value=shown(earlier, number))
     points = reason["point"] if isinstance(reason["point"], list) else [reason["point"]]
     point = ", ".join(shown(each, number) for each in points)
     need = words[reason["bound"]].format(point=point)
     return sentence.format(fact=fact, before=before, need=need, tier=reason["tier"])
+
+
+def _numbered(sentence: str, **values: object) -> str:
+    """Put words that count a value, such as ``{value} day[s]``, into the singular after 1."""
+    return re.sub(
+        r"(\{(\w+)\}[\w ]+?)\[s\]",
+        lambda found: found[1] + ("" if str(values.get(found[2])) == "1" else "s"),
+        sentence,
+    )
 
 
 def _shown(value: Any, number: str, *, language: str) -> str:  # noqa: ANN401

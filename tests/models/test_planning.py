@@ -211,6 +211,19 @@ def test_everybody_is_told_why(effect: list[float | None], settings: dict[str, A
     assert any(told in sentence for sentence in sentences)
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "a good customer: expected to gain 6.00 (assumed)"),
+        ("zh", "a good customer：预计净收益6.00（假设）"),  # noqa: RUF001 - Chinese
+    ],
+)
+def test_the_words_of_a_treatment_stand_for_its_condition(language: str, told: str) -> None:
+    opened, read = arms([[10.0]]), books(CALL | {"why": "a good customer"})
+    expected, done = plan(opened, read)
+    assert PlanReasons(Proposal(read, opened, expected, done), language=language).told({}) == [told]
+
+
 def test_every_rule_has_its_turn_and_its_words() -> None:
     assert sorted(CLOSES) == sorted(RULES)
     for words in TABLE["plans"].values():

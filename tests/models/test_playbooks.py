@@ -171,6 +171,16 @@ def test_the_texts_of_the_defaults_are_told_in_every_language(language: str) -> 
     assert all(("。" in text) == (language == "zh") for text in texts)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_for_whom_a_default_is_is_said_in_plain_words_of_every_language(language: str) -> None:
+    defaults = playbooks(None, columns=KINDS, language=language)
+    told = {each.occasion for each in defaults}
+    assert len(told) == len(SHIPPED["treatments"])
+    assert not any(set("=<>_'{") & set(words) for words in told)
+    assert all(words.isascii() == (language == "en") for words in told)
+    assert read().occasion == "lifecycle_stage = 'lost'"
+
+
 @pytest.mark.parametrize(
     ("tiers", "days", "channels"),
     [

@@ -84,6 +84,21 @@ def test_a_feature_belongs_to_its_theme(feature: str, theme: str) -> None:
             ),
             "累计下单4次，上次在228天前；仅按此节奏，不再下单的概率为87%，提高流失风险",  # noqa: RUF001 - Chinese
         ),
+        (
+            ["gap_min_days", 1, 0.5],
+            "shortest gap between orders: 1 day: raises the churn risk",
+            "最短下单间隔：1天，提高流失风险",  # noqa: RUF001 - Chinese
+        ),
+        (["gap_min_days", 11, 0.5], "shortest gap between orders: 11 days: raises the churn risk", None),
+        (["products_30d", 1, -0.1], "1 different product in the last 30 days: lowers the churn risk", None),
+        (
+            ["purchase_rhythm", 0.5, 1.2, [1, 1]],
+            (
+                "orders so far: 1, the last 1 day ago; by this rhythm alone, the chance of no order is "
+                "50%: raises the churn risk"
+            ),
+            None,
+        ),
         (["customer_town", 4, 0.2, "Köln"], "town is Köln: raises the churn risk", None),
         (["customer_vip", 1, -0.2, True], "vip is yes: lowers the churn risk", None),
         (
