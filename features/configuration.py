@@ -15,17 +15,16 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from features.errors import InputError
+from features.overrides import Keys, from_environment, from_option, set_value
 
 TABLES = ("project", "sources", "features", "forecast", "tiers", "treatments", "plan", "serving")
 """The tables that a configuration may hold; each is read by the module that uses it."""
 
-PREFIX = "TIERWISE_"
 LONGEST = 200  # letters of what an error repeats
 MANY = 20  # known names that it lists at most
-
-Keys = tuple[str, ...]
 
 
 class Section(BaseModel):
@@ -115,8 +114,8 @@ class Configuration:
         file = Path(path).absolute()
         tables = _parse(file)
         texts: dict[Keys, str] = {}
-        for place, keys, text in (*_from_environment(environ, tables), *map(_from_option, overrides)):
-            _set(tables, keys, text, place)
+        for place, keys, text in (*from_environment(environ, tables), *map(from_option, overrides)):
+            set_value(tables, keys, text, place)
             texts[keys] = text
         for name in tables:
             if name not in TABLES:
@@ -204,50 +203,6 @@ def _parse(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} is not TOML: {error}") from None
 
 
-def _from_environment(environ: Mapping[str, str], tables: dict[str, Any]) -> Iterator[tuple[str, Keys, str]]:
-    for name in sorted(environ):
-        levels = name.upper().removeprefix(PREFIX).split("__")
-        if name.upper().startswith(PREFIX) and len(levels) > 1:
-            yield name, _existing_case(levels, tables), environ[name]
-
-
-def _existing_case(levels: list[str], tables: dict[str, Any]) -> Keys:
-    """Spell each level as the file does; lower case where the file has no such key."""
-    keys: list[str] = []
-    table: Any = tables
-    for level in levels:
-        known = table if isinstance(table, dict) else {}
-        key = next((key for key in known if key.upper() == level), level.lower())
-        keys.append(key)
-        table = known.get(key)
-    return tuple(keys)
-
-
-def _from_option(option: str) -> tuple[str, Keys, str]:
-    name, equals, text = option.partition("=")
-    keys = tuple(key.strip() for key in name.split("."))
-    if not equals or len(keys) < 2 or not all(keys):
-        raise InputError(f"--set {option!r} is not table.key=value, as in --set forecast.horizon_days=180")
-    return f"--set {name}", keys, text.strip()
-
-
-def _set(tables: dict[str, Any], keys: Keys, text: str, place: str) -> None:
-    table = tables
-    for key in keys[:-1]:
-        table = table.setdefault(key, {})
-        if not isinstance(table, dict):
-            raise InputError(f"{place}: {key!r} is a value, not a table; nothing can be set below it")
-    table[keys[-1]] = _toml_value(text)
-
-
-def _toml_value(text: str) -> Any:  # noqa: ANN401
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return parsed["value"] if len(parsed) == 1 else text
-
-
 def _validated(model: type[Model], table: Any) -> Model:  # noqa: ANN401
     return model.model_validate_json(_as_json(table), strict=True, extra="forbid")
 
@@ -266,20 +221,32 @@ def _sentence(name: str, model: type[BaseModel], error: ValidationError) -> str:
     key = ".".join((name, *map(str, detail["loc"])))
     if detail["type"] == "extra_forbidden":
         unknown = str(detail["loc"][-1])
-        return f"there is no key {key}; {nearest(unknown, _known_keys(model, detail['loc'][:-1]))}"
+        return f"there is no key {key}; {nearest(unknown, _fields(model, detail['loc'][:-1]))}"
     if detail["type"] == "missing":
         return f"{key} is missing"
+    if detail["type"] in {"tuple_type", "list_type"}:
+        return f"{key} is a list; {_list_form(name, model, detail['loc'], detail['input'])}"
     message = re.sub(r"^(Value error, |Input )", "", detail["msg"])
     value = "" if isinstance(detail["input"], dict) else f" = {repr(detail['input'])[:LONGEST]}"
     return f"{key}{value} {message}"
 
 
-def _known_keys(model: Any, place: Iterable[str | int]) -> list[str]:  # noqa: ANN401
+def _list_form(name: str, model: type[BaseModel], place: tuple[str | int, ...], given: object) -> str:
+    """Say how a list is written: of tables by their heads, else in brackets."""
+    key = str(place[-1])
+    field = _fields(model, place[:-1]).get(key)
+    if field is not None and any(_models_in(field.annotation)):
+        return f"head each of its tables by [[{'.'.join((name, *map(str, place)))}]]"
+    value = "..." if isinstance(given, dict) else json.dumps(given, ensure_ascii=False)[:LONGEST]
+    return f"write it in brackets: {key} = [{value}]"
+
+
+def _fields(model: Any, place: Iterable[str | int]) -> dict[str, FieldInfo]:  # noqa: ANN401
     for part in place:
         fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
         annotation = fields[str(part)].annotation if str(part) in fields else model
         model = next(_models_in(annotation), model)
-    return list(getattr(model, "model_fields", {}))
+    return dict(getattr(model, "model_fields", {}))
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401

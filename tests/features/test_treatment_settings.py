@@ -70,6 +70,12 @@ def test_none_named_is_not_an_empty_list(tmp_path: Path) -> None:
             '["email", "email"]',
             "treatments.coupon.channels = ['email', 'email'] names 'email' twice",
         ),
+        (
+            '["email", "phone"]',
+            '"email"',
+            'treatments.coupon.channels is a list; write it in brackets: channels = ["email"]',
+        ),
+        ("cost = 4", 'cost = 4\nwhy = ""', "treatments.coupon.why = '' String should have at least 1"),
         ('["email", "phone"]', '["any"]', "treatments.coupon.channels.0 = 'any' is taken"),
         (
             "cost = 4",
@@ -123,6 +129,20 @@ def test_a_plan_and_what_it_is_without_a_word(tmp_path: Path) -> None:
         ("budget = nan", "plan.budget"),
         ("holdouts = 0.1", "there is no key plan.holdouts; did you mean 'holdout'?"),
         ('quiet_days = ["25.12."]', "plan.quiet_days.0 = '25.12.'"),
+        (
+            "quiet_days = 2026-12-25",
+            'plan.quiet_days is a list; write it in brackets: quiet_days = ["2026-12-25"]',
+        ),
+        (
+            "[plan.quiet_days]\nchristmas = 25",
+            "plan.quiet_days is a list; write it in brackets: quiet_days = [...]",
+        ),
+        ('cadence = "low"', "plan.cadence is a list; head each of its tables by [[plan.cadence]]"),
+        ('[plan.cadence]\ntier = "low"', "is a list; head each of its tables by [[plan.cadence]]"),
+        (
+            '[[plan.cadence]]\ntier = "low"\nchannels = "email"',
+            'plan.cadence.0.channels is a list; write it in brackets: channels = ["email"]',
+        ),
         ("[plan.capacity]\nphone = -1", "plan.capacity.phone = -1 should be greater than or equal to 0"),
         ('[[plan.cadence]]\ntier = "a"', "plan.cadence.0 says nothing: set every_days, channels or both"),
         (
