@@ -201,6 +201,7 @@ class PlanJob:
             connection,
             self._scores(),
             placement,
+            self.bundle.plan().attributes,
             cutoff=self._cutoff,
             time_zone=self._project.time_zone,
         )

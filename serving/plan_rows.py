@@ -26,6 +26,8 @@ from models.relaxation import NO_ARM
 from serving.plans import ROWS
 
 BY_A_PERSON = "automated_opt_out"
+DIGITS = 9
+"""Of a propensity: 1 less shares is no round number, and weights need those of one in a million exactly."""
 _FIRST_RULE = f"""
 SELECT customer_id, rule, string_agg(treatment, ', ' ORDER BY treatment) AS treatments
 FROM {CLOSED} ANTI JOIN {ARMS} USING (customer_id)
@@ -84,7 +86,7 @@ class PlanRows:
             "gain_high": gain + half,
             "is_holdout": decisions.is_holdout,
             "is_explored": decisions.is_explored,
-            "propensity": decisions.propensity,
+            "propensity": decisions.propensity.round(DIGITS),
             "candidates": self._candidates(),
             "product_id": self._products(),
             "text": self._texts(names[chosen]),

@@ -1,11 +1,11 @@
 """Subjects of a plan: all that is known of each customer of a published run, one wide row each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
 
-from features.attributes import customers_at
+from features.attributes import Attribute, customers_at
 from features.batch import tables_in
 from features.contract import CUSTOMERS, Kind
 from features.instants import Cutoff
@@ -26,6 +26,7 @@ def make_plan_subjects(
     connection: duckdb.DuckDBPyConnection,
     scores: pa.Table,
     placement: Placement,
+    attributes: Sequence[Attribute],
     *,
     cutoff: Cutoff,
     time_zone: str,
@@ -40,6 +41,8 @@ def make_plan_subjects(
         As published; of equal names they come first, then features, then attributes.
     placement
         The rules of the run.
+    attributes
+        Those that are features: of a text its value is taken, not the code that the model knows it by.
     cutoff
         Of the run.
 
@@ -55,10 +58,10 @@ def make_plan_subjects(
         taken.append(f"CAST({column} AS BIGINT) AS {identifier(name)}" if kind is Kind.FLAG else column)
     if VALUE not in kinds:
         taken.append(f"CAST(NULL AS DOUBLE) AS {VALUE}")
-    for table, known in (("features", _features(connection)), ("attributes", attribute_kinds(connection))):
-        fresh = {name: kind for name, kind in known.items() if name not in kinds}
-        kinds |= fresh
-        taken += [f"{table}.{identifier(name)}" for name in fresh]
+    for name, (kind, column) in _known(connection, attributes).items():
+        if name not in kinds:
+            kinds[name] = kind
+            taken.append(f"{column} AS {identifier(name)}")
     connection.register("scored", scores)
     connection.execute(
         f"CREATE OR REPLACE TABLE {TABLE} AS SELECT customer_id, {', '.join(taken)} FROM scored "
@@ -80,9 +83,23 @@ def _scored(scores: pa.Table) -> Mapping[str, Kind]:
     }
 
 
-def _features(connection: duckdb.DuckDBPyConnection) -> dict[str, Kind]:
+def _known(
+    connection: duckdb.DuckDBPyConnection, attributes: Sequence[Attribute]
+) -> dict[str, tuple[Kind, str]]:
+    """List features and attributes by name: what each holds, and its column."""
+    own = {
+        name: (kind, f"attributes.{identifier(name)}") for name, kind in attribute_kinds(connection).items()
+    }
     described = connection.execute("DESCRIBE features").fetchall()
-    return {name: Kind.NUMBER for name, *_ in described if name not in {"customer_id", "as_of"}}
+    features = {
+        name: (Kind.NUMBER, f"features.{identifier(name)}")
+        for name, *_ in described
+        if name not in {"customer_id", "as_of"}
+    }
+    coded = {
+        each.feature: own[each.name] for each in attributes if each.kind is Kind.TEXT and each.name in own
+    }
+    return own | features | coded
 
 
 def _attributes(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> str:

@@ -93,6 +93,7 @@ def test_everybody_in_the_run_has_a_row_and_a_reason(desk: Desk, two: Planned) -
     assert set(rows["treatment"]) == {"call", "mail", "nothing"}
     assert rows["reason"].str.len().min() > 10
     assert rows["propensity"].between(0, 1, inclusive="right").all()
+    assert rows["propensity"].astype(str).str.len().max() <= len("0.123456789")
 
 
 def test_what_is_done_had_a_chance_and_where_nothing_had_one_nothing_is_done(two: Planned) -> None:
