@@ -132,7 +132,7 @@ discount_rate = 0.10  # by which that value discounts, per year
 # [serving]
 # store = "postgresql://USER@HOST/DATABASE"  # where runs are kept; without it, in the workspace
 # keep_runs = 30  # how many of the latest runs keep their scores
-# language = "en"  # of the reasons: en or zh
+# language = "en"  # of reasons, texts and the report: en or zh
 """
 
 

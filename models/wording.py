@@ -16,7 +16,7 @@ OWN = "own"
 """The theme of features that the table does not know: a user wrote them."""
 WORDS = ("orders", "silent")
 """What is said of the purchase rhythm beside its value: orders so far, and days since the last."""
-_PARTS = {"days": r"\d+", "short": r"\d+", "long": r"\d+", "name": ".+", "of": ".+"}
+_PARTS = {"days": r"\d+", "short": r"\d+", "long": r"\d+", "name": ".+", "of": ".+", "kind": ".+"}
 _FORMATS = {"count": "{:,.0f}", "number": "{:,.2f}", "money": "{:,.2f}", "share": "{:.0%}", "plain": "{:g}"}
 
 TIER = "tier"
@@ -54,9 +54,17 @@ def message(feature: str, target: str) -> Message:
         found = pattern.fullmatch(feature)
         if found and row.get("target", target) == target:
             parts = found.groupdict() | {place: f"{{{place}}}" for place in ("value", *WORDS)}
-            facts = {language: row[language].format(**parts) for language in LANGUAGES}
+            facts = {
+                language: row[language].format(**parts | {"kind": kind(parts.get("kind", ""), language)})
+                for language in LANGUAGES
+            }
             return Message(row["theme"], row["act"], row["number"], facts)
     raise LookupError(f"no message fits the feature '{feature}'")
+
+
+def kind(code: str, language: str) -> str:
+    """Say what interactions or feedback of a kind are called; one of a company's own is its own word."""
+    return str(TABLE["kinds"][language].get(code, code))
 
 
 def told(compact: str, language: str) -> list[dict[str, Any]]:

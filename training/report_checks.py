@@ -15,6 +15,8 @@ FACTS = (
     *("model", "grade", "grade_reason", "as_of", "setting", "customers", "snapshots", "labelled_rows"),
     *("horizon_days", "clv_days", "value", "currency", "time_zone", "notes"),
 )
+KEPT = ("model", "grade_reason")
+"""Facts that are kept in English, as the notes are."""
 MEASURES: dict[str, Callable[[float], str]] = {
     **dict.fromkeys(("customers", "revenue", "margin", "complaints"), count),
     **dict.fromkeys(("revenue_per_customer", "complaints_per_customer", "resolve_days"), decimal),
@@ -96,7 +98,7 @@ def model(report: Report, words: Words) -> str | None:
     if report.measures is None or report.measures.empty:
         judged = paragraph(words("model.unjudged"))
     else:
-        judged = table(*measured(report.measures), own=str(facts.get("model")))
+        judged = _judged(report.measures, str(facts.get("model")), words)
     limits = [
         words(f"model.{limit}", horizon_days=report.horizon_days, as_of=day(report.as_of))
         for limit in LIMITS[report.is_labelled :]
@@ -104,6 +106,12 @@ def model(report: Report, words: Words) -> str | None:
     return "".join(
         (card, heading(words("model.measures")), judged, heading(words("model.limits")), listed(limits))
     )
+
+
+def _judged(measures: pd.DataFrame, own: str, words: Words) -> str:
+    columns, rows = measured(measures)
+    titles = [words.column(columns[0]), *map(words.told, columns[1:])]
+    return table(titles, [[words.told(row[0]), *row[1:]] for row in rows], own=words.told(own))
 
 
 def _alerts(rates: pd.DataFrame, words: Words) -> str:
@@ -114,14 +122,14 @@ def _alerts(rates: pd.DataFrame, words: Words) -> str:
             rates["alert"].astype(bool), ["attribute", "group", "tier"]
         ].to_numpy()
     ]
-    return words("fairness.alerts", alerts="; ".join(found)) if found else words("fairness.quiet")
+    return words("fairness.alerts", alerts=words.together(found)) if found else words("fairness.quiet")
 
 
 def _fact(name: str, value: object, words: Words) -> str:
     if name == "as_of":
         return str(value)[: len("2024-01-01")]
     if isinstance(value, list):
-        return "; ".join(map(str, value))
+        return words.together(map(words.told, value))
     if isinstance(value, int):
         return count(value)
-    return words.name(value)
+    return words.told(value) if name in KEPT else words.name(value)

@@ -17,11 +17,10 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "last_order_date": day,
 }
 """How the numbers of a column are written; the other columns hold texts."""
-CODED = (
-    *("value_tier", "tier", "lifecycle_stage", "likely_reason", "reason_confidence", "sign_of_life"),
-    "group",
-)
+CODED = ("value_tier", "tier", "lifecycle_stage", "likely_reason", "reason_confidence", "group")
 """Texts that are names of tiers, or codes."""
+KEPT = ("table", "rule", "action")
+"""Texts that are kept in English."""
 INTERVALS = ("rate", "ratio", "churned")
 """Texts of `between`, which stand as numbers do."""
 LONG = ("reason", "rule", "example", "action")
@@ -63,5 +62,12 @@ def _texts(column: "pd.Series[Any]", words: Words) -> list[str]:
         return [write(value) for value in column]
     if column.name == "alert":
         return [words("page.yes") if value else "" for value in column]
-    known = [None if pd.isna(value) else str(value) for value in column]
-    return ["" if text is None else words.name(text) if column.name in CODED else text for text in known]
+    say = _said(str(column.name), words)
+    return ["" if pd.isna(value) else say(str(value)) for value in column]
+
+
+def _said(column: str, words: Words) -> Callable[[str], str]:
+    """Return how a text of a column is said."""
+    if column == "sign_of_life":
+        return words.kind
+    return words.name if column in CODED else words.told if column in KEPT else str

@@ -1,11 +1,15 @@
 """The words of the report, in every language, and its numbers as texts."""
 
 import tomllib
+from collections.abc import Iterable
 from datetime import date
 from importlib.resources import files
 from typing import Any
 
 import pandas as pd
+
+from models import wording
+from training.translation import BETWEEN, translated
 
 TABLE: dict[str, Any] = tomllib.loads(files("training").joinpath("report_messages.toml").read_text("utf-8"))
 DASH = "\N{EN DASH}"
@@ -26,6 +30,19 @@ class Words:
     def name(self, code: object) -> str:
         """Return the word for what is called by a code; a name that a user gave is its own word."""
         return self._table["names"].get(str(code), str(code))
+
+    def kind(self, code: object) -> str:
+        """Return the word for a kind of interactions or feedback; one that a user named is its own word."""
+        known = wording.kind(str(code), self.language)
+        return self.name(code) if known == code else known
+
+    def told(self, text: object) -> str:
+        """Say what is kept in English; what a user wrote stays as it is."""
+        return translated(str(text), self.language)
+
+    def together(self, texts: Iterable[str]) -> str:
+        """Put sentences one after the other."""
+        return BETWEEN[self.language].join(texts)
 
     def column(self, name: object) -> str:
         """Return the title of a column; one that a user named is its own title."""

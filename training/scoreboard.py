@@ -77,7 +77,7 @@ def _best(table: pd.DataFrame, metric: str) -> set[str]:
 def cell(metric: str, row: pd.Series, limits: tuple[str, str] = INTERVAL) -> str:
     """Write an estimate and its limits."""
     low, high = (_number(metric, row[limit]) for limit in limits)
-    joint = " to " if metric in PERCENT else DASH
+    joint = f" {DASH} " if metric in PERCENT else DASH
     spread = "" if MISSING in (low, high) else f"{low}{joint}{high}"
     if limits == RANGE:
         return spread or MISSING

@@ -4,6 +4,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
+
+from tests.latin import latin_runs
+
 Run = Callable[..., Any]
 
 
@@ -53,6 +57,23 @@ def test_a_later_run_tells_who_moved_and_what_the_tiers_of_the_first_were_good_f
     assert effect is not None
     # nothing was sold after the first run: nobody bought again
     assert '<td class="text">复购率</td><td class="text">2024-02-05</td><td>0.0%</td>' in effect[0]
+
+
+def test_no_english_sentence_is_left_where_the_shop_speaks_chinese(shop: Any, run: Run) -> None:
+    orders = shop.orders()
+    soiled = orders.head(4).assign(
+        customer_id=["", "a", "b", "c"], ordered_at=["2024-01-01", "soon", "", "0"]
+    )
+    shop.deliver(pd.concat([orders, soiled]))
+    excluded = f'[sources.orders.exclude]\nproduct_id = ["{orders["product_id"][0]}"]\n'
+    shop.configure(lambda text: f'{text}\n{excluded}[serving]\nlanguage = "zh"\n')
+    done = run("report", "-c", shop.file)
+    assert done.code == 0, done
+    text = (shop.workspace / "report.html").read_text(encoding="utf-8")
+    assert latin_runs(text, "corner shop") == []
+    for found in ("缺失", "不是1900至2200年间的时间", "属于排除项", "已隔离", "最佳基准", "最近购买规则"):
+        assert found in text
+    assert "is missing" not in text
 
 
 def test_without_a_run_there_is_nothing_to_tell(shop: Any, run: Run) -> None:

@@ -75,6 +75,16 @@ def test_a_feature_belongs_to_its_theme(feature: str, theme: str) -> None:
             "33% of all orders fell into the coming season: lowers the churn risk",
             None,
         ),
+        (
+            ["email_open_30d", 2, -0.1],
+            "email_open in the last 30 days: 2: lowers the churn risk",
+            "近30天“打开邮件”次数：2，降低流失风险",  # noqa: RUF001 - Chinese
+        ),
+        (
+            ["feedback_Lob_all", 2, -0.1],
+            "2 times Lob so far: lowers the churn risk",
+            "累计“Lob”反馈2次，降低流失风险",  # noqa: RUF001 - Chinese
+        ),
         (["spend_90d", 1234.5, -0.1], "1,234.50 spent in the last 90 days: lowers the churn risk", None),
         (
             ["purchase_rhythm", 0.87, 1.2, [4, 228]],

@@ -13,6 +13,7 @@ import pytest
 from features.assignments import Log
 from features.quality import Counts, DataQuality, Finding
 from models.effects import COLUMNS
+from tests.latin import latin_runs
 from training.effect_report import EffectReport, Look
 from training.report import Moves, Report
 from training.report_page import SECTIONS, page
@@ -115,7 +116,9 @@ def lost() -> pd.DataFrame:
 
 
 def report(**other: Any) -> Report:
-    finding = Finding("orders", "ordered_at", "is no time", 3, 0.003, MARKUP, "quarantined")
+    finding = Finding(
+        "orders", "ordered_at", "is not a time between 1900 and 2200", 3, 0.003, MARKUP, "quarantined"
+    )
     evaluation = [("trees", "auc", 0.8, 0.7, 0.9), ("own past rate", "auc", 0.7, 0.6, 0.8)]
     whole: dict[str, Any] = {
         "project": MARKUP,
@@ -376,6 +379,16 @@ def test_both_languages_say_the_same_messages() -> None:
     for section, name in english & chinese:
         told = [sorted(places.findall(TABLE[each][section][name])) for each in ("en", "zh")]
         assert told[0] == told[1], (section, name)
+
+
+def test_no_english_sentence_is_left_on_the_chinese_page(page_in: Callable[[str], str]) -> None:
+    assert latin_runs(page_in("zh"), MARKUP, TIERS[0]) == []
+    assert latin_runs(page_in("en"), MARKUP, TIERS[0])
+    assert rows(page_in("zh"), "quality")[-1] == [
+        *("订单（orders）", "ordered_at", "不是1900至2200年间的时间", "3", "0.3%", MARKUP, "已隔离")  # noqa: RUF001
+    ]
+    assert "客户自身历史频率" in page_in("zh")
+    assert '<td class="text">访问</td>' in page_in("zh")
 
 
 def test_what_a_treatment_brought_stands_with_its_interval_and_what_it_comes_to(english: str) -> None:

@@ -25,7 +25,7 @@ def shown(evaluation: Evaluation) -> str:
 def test_a_cell_is_the_estimate_and_its_interval() -> None:
     text = shown(evaluation("trees"))
     assert "trees                  .812 (.803–.821)" in text  # noqa: RUF001 - as printed
-    assert "+81.2% (+80.3% to +82.1%)" in text
+    assert "+81.2% (+80.3% – +82.1%)" in text  # noqa: RUF001 - as printed
     assert "250 bootstrap resamples of 25,000 customers; held-out origins: 2." in " ".join(text.split())
 
 
