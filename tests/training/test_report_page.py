@@ -382,8 +382,8 @@ def test_both_languages_say_the_same_messages() -> None:
 
 
 def test_no_english_sentence_is_left_on_the_chinese_page(page_in: Callable[[str], str]) -> None:
-    assert latin_runs(page_in("zh"), MARKUP, TIERS[0]) == []
-    assert latin_runs(page_in("en"), MARKUP, TIERS[0])
+    assert latin_runs(page_in("zh"), MARKUP, TIERS[0], "gender") == []
+    assert latin_runs(page_in("en"), MARKUP, TIERS[0], "gender")
     assert rows(page_in("zh"), "quality")[-1] == [
         *("订单（orders）", "ordered_at", "不是1900至2200年间的时间", "3", "0.3%", MARKUP, "已隔离")  # noqa: RUF001
     ]
