@@ -183,8 +183,9 @@ def plan(
         bundle = Bundle.read(registry_of(configuration).fetch(int(run.model_version)))
         done = PlanJob(configuration, bundle, store, run, measure).make(progress=logger.info)
         workspace = configuration.project.workspace
-        rows, handed = hand_out(store.plans, done, out=out, workspace=workspace)
-    for table in shown(done, rows, currency=configuration.project.currency):
+        totals = store.plans.totals(done.plan_id)
+        handed = hand_out(store.plans, done, out=out, workspace=workspace)
+    for table in shown(done, totals, currency=configuration.project.currency):
         console.print(table)
     for line in (*remarks(done), *(f"{n:,} customers: {workspace / name}" for name, n in handed.items())):
         typer.echo(line)

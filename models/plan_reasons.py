@@ -14,6 +14,8 @@ CLOSES = (
     *("cooldown", "quiet"),
 )
 """The rules that close treatments; of those that close some to a customer the first is told."""
+NOBODY = "nobody"
+"""The rule of those whom no treatment is meant for."""
 MOSTLY = 0.99
 """The weight of what was measured from which no word is lost on what was assumed."""
 
@@ -49,36 +51,43 @@ class PlanReasons:
         """
         sentences = np.empty(len(self._arms.customer_ids), dtype=object)
         sentences[:] = [
-            self._treated(row, arm) if arm != NO_ARM else self._left(row, closed)
-            for row, arm in enumerate(self._decisions.arm.tolist())
+            self._words[rule].format(**self._figures(row, arm, closed))
+            for row, (arm, rule) in enumerate(
+                zip(self._decisions.arm.tolist(), self.rules(closed), strict=True)
+            )
         ]
         return sentences
+
+    def rules(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
+        """Name what decided about everybody: the key of their sentence, of shape (n,)."""
+        decisions, worth = self._decisions, self._decisions.worth
+        is_treated, is_open = decisions.arm != NO_ARM, self._arms.is_open
+        decided = {
+            "duty": decisions.is_duty,
+            "explored": decisions.is_explored,
+            "held_out": decisions.is_holdout,
+            "chosen": is_treated,
+            "beaten": worth > 0,
+            "not_worth": worth <= 0,
+            "losing": (is_open & self._is_losing).any(axis=1),
+            "unknown": is_open.any(axis=1),
+        }
+        first = np.select(list(decided.values()), range(len(decided)), len(decided))
+        rules: NDArray[np.object_] = np.array([*decided, NOBODY], dtype=object)[first]
+        for row in np.flatnonzero(first == len(decided)):
+            rules[row], _ = closed.get(self._arms.customer_ids[row], (NOBODY, ""))
+        return rules
 
     def _source(self, trust: float) -> str:
         if trust == 0:
             return self._words["assumed"]
         return self._words["measured"] if trust > MOSTLY else self._words["mixed"].format(trust=trust)
 
-    def _treated(self, row: int, arm: int) -> str:
-        return self._words[self._rule(row)].format(
-            why=self._playbooks[arm].occasion, gain=self._expected.gain[row, arm], source=self._sources[arm]
-        )
-
-    def _rule(self, row: int) -> str:
-        decisions = self._decisions
-        if decisions.is_duty[row]:
-            return "duty"
-        if decisions.is_explored[row]:
-            return "explored"
-        return "held_out" if decisions.is_holdout[row] else "chosen"
-
-    def _left(self, row: int, closed: Mapping[str, tuple[str, str]]) -> str:
-        worth = float(self._decisions.worth[row])
-        if worth > 0:
-            return self._words["beaten"].format(worth=worth)
-        if worth > -np.inf:
-            return self._words["not_worth"].format(loss=abs(worth))
-        if (is_open := self._arms.is_open[row]).any():
-            return self._words["losing" if (is_open & self._is_losing).any() else "unknown"]
-        rule, treatments = closed.get(self._arms.customer_ids[row], ("nobody", ""))
-        return self._words[rule].format(treatments=treatments)
+    def _figures(self, row: int, arm: int, closed: Mapping[str, tuple[str, str]]) -> dict[str, object]:
+        """Return what a sentence may tell of a customer."""
+        if arm == NO_ARM:
+            worth = float(self._decisions.worth[row])
+            _, treatments = closed.get(self._arms.customer_ids[row], (NOBODY, ""))
+            return {"worth": worth, "loss": abs(worth), "treatments": treatments}
+        gain = self._expected.gain[row, arm]
+        return {"why": self._playbooks[arm].occasion, "gain": gain, "source": self._sources[arm]}

@@ -53,6 +53,18 @@ class Expectations:
 
 
 @dataclass(frozen=True)
+class LimitUse:
+    """How much of a limit is `used`, the `most` that there is, in its own unit, and the `price`.
+
+    The price is what one more unit of it would gain; 0 where there is enough.
+    """
+
+    used: float
+    most: float
+    price: float
+
+
+@dataclass(frozen=True)
 class Decisions:
     """What is decided about n customers.
 
@@ -69,8 +81,8 @@ class Decisions:
         The treatments that had a chance to be done where chance decided, of shape (n, k).
     worth
         The best gain that any open treatment would bring, of shape (n,); NaN where none is known.
-    prices
-        By limit what one more unit of it would gain; 0 where there is enough.
+    limits
+        How far each limit is used, by its name.
     bound, achieved
         The most that any plan for those left to choose for could gain, and what this one does.
     """
@@ -82,7 +94,7 @@ class Decisions:
     propensity: Vector
     is_candidate: NDArray[np.bool_]
     worth: Vector
-    prices: Mapping[str, float]
+    limits: Mapping[str, LimitUse]
     bound: float
     achieved: float
 
@@ -176,26 +188,27 @@ def decide(
         Of the draws: the plan's own.
     """
     limits = _limits(arms, playbooks, expected, settings)
-    duties, limits = _duties(arms, playbooks, limits)
+    duties, after_duties = _duties(arms, playbooks, limits)
     is_duty = duties != NO_ARM
     is_open = _left_to_choose(arms, playbooks, expected) & ~is_duty[:, None]
     units = unit(arms.customer_ids, key)
-    draws = Draws.of(units, is_open, limits, holdout=settings.holdout, explore=settings.explore)
+    draws = Draws.of(units, is_open, after_duties, holdout=settings.holdout, explore=settings.explore)
     gain = np.where(is_open, expected.gain, -np.inf)
     parted = untied(gain * _precedence(playbooks), arms.customer_ids, key)
-    allocation = allocate(parted, draws.left(limits), free=draws.free | is_duty)
+    allocation = allocate(parted, draws.left(after_duties), free=draws.free | is_duty)
     chosen = np.where(is_duty, duties, allocation.chosen)
     by_chance = draws.explored != NO_ARM
     arm = np.where(by_chance, draws.explored, chosen)
+    is_holdout = draws.held & (arm != NO_ARM)
     return Decisions(
         arm=arm,
         is_duty=is_duty,
-        is_holdout=draws.held & (arm != NO_ARM),
+        is_holdout=is_holdout,
         is_explored=by_chance & (arm != chosen),
         propensity=draws.propensity(chosen),
         is_candidate=is_open & ((draws.shares > 0) | (chosen[:, None] == np.arange(len(playbooks)))),
         worth=np.where(np.isfinite(gain).any(axis=1), np.fmax.reduce(gain, axis=1), np.nan),
-        prices={limit.name: float(price) for limit, price in zip(limits, allocation.prices, strict=True)},
+        limits=_used(limits, np.where(is_holdout, NO_ARM, arm), arms.channel.shape, allocation.prices),
         bound=allocation.bound,
         achieved=allocation.achieved,
     )
@@ -228,6 +241,19 @@ def _limits(
             use[0, at] = True
             limits.append(Limit(f"treatment {playbook.name}", use, playbook.capacity))
     return limits
+
+
+def _used(
+    limits: Sequence[Limit], done: NDArray[np.int64], shape: tuple[int, ...], prices: Vector
+) -> dict[str, LimitUse]:
+    """Tell how far what is done uses each limit."""
+    rows = np.flatnonzero(done != NO_ARM)
+    return {
+        limit.name: LimitUse(
+            float(np.broadcast_to(limit.use, shape)[rows, done[rows]].sum()), float(limit.most), float(price)
+        )
+        for limit, price in zip(limits, prices, strict=True)
+    }
 
 
 def _duties(

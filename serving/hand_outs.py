@@ -27,9 +27,7 @@ FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 NUMBER = r"^[+-]?\d+([.,]\d+)?$"
 
 
-def hand_out(
-    plans: Plans, plan: Plan, *, out: Path | None, workspace: Path
-) -> tuple[pa.Table, dict[str, int]]:
+def hand_out(plans: Plans, plan: Plan, *, out: Path | None, workspace: Path) -> dict[str, int]:
     """Write the files of a published plan, one process at a time.
 
     Parameters
@@ -41,7 +39,7 @@ def hand_out(
 
     Returns
     -------
-    The rows of the plan, and of `write_hand_outs` how many customers each file lists.
+    How many customers each file lists, as of `write_hand_outs`.
 
     Raises
     ------
@@ -57,7 +55,7 @@ def hand_out(
             )
         if out is not None:
             write_plan(plan, rows, out)
-        return rows, write_hand_outs(plan, rows, workspace)
+        return write_hand_outs(plan, rows, workspace)
 
 
 def write_hand_outs(plan: Plan, rows: pa.Table, workspace: Path) -> dict[str, int]:

@@ -117,9 +117,19 @@ class PlanJob:
         effects = self._effects(connection)
         make_features(connection, self.bundle, self._cutoff)
         proposal = self._proposal(connection, self._open_arms(connection), effects)
-        rows = PlanRows(connection, proposal, self._settings, self._cutoff, self.bundle.plan())
-        facts = summary(proposal, effects) | {"left_out": self._left_out(connection)}
-        return rows.table(language=self._serving.language), facts
+        rows = PlanRows(
+            connection,
+            proposal,
+            self._settings,
+            self._cutoff,
+            self.bundle.plan(),
+            self._serving.language,
+        )
+        facts = summary(proposal, effects) | {
+            "left_out": self._left_out(connection),
+            "left_alone": rows.left_alone(),
+        }
+        return rows.table(), facts
 
     def _proposal(
         self,

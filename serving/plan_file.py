@@ -1,5 +1,6 @@
 """A published plan as a file for machines, on a terminal, and in sentences."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from features.scratch import whole_file
 from features.treatment_settings import NOTHING
-from serving.plans import ROWS, Plan
+from serving.plans import AMOUNTS, ROWS, Plan
 
 COLUMNS = (
     *("plan_id", "run_id", "as_of", "customer_id", "treatment", "channel", "due_from", "due_to"),
@@ -21,6 +22,8 @@ COLUMNS = (
     *("product_id", "is_explored", "text"),
 )
 """The output table, one row per customer."""
+COUNTS = ("customers", "held_out", "at_random")
+"""Of a treatment, as of `serving.plans.Plans.totals`."""
 SHIPPED = "these are the shipped treatments, with round costs and effects; write your own as [[treatments]]"
 
 
@@ -46,26 +49,33 @@ def with_texts(rows: pa.Table, plan: Plan) -> pa.Table:
     return rows.set_column(place, "text", pc.coalesce(rows["text"], texts))
 
 
-def shown(plan: Plan, rows: pa.Table, *, currency: str) -> list[Table]:
-    """Lay a plan out for a terminal: a line per treatment, and what more of each limit would bring.
+def shown(plan: Plan, totals: Sequence[Mapping[str, Any]], *, currency: str) -> list[Table]:
+    """Lay a plan out for a terminal: a line per treatment, and how far each limit is used.
 
     ``customers`` get it, some of them ``at random``; ``held out`` are others. ``measured`` is the weight of
     what was measured of the effect; the rest is assumed.
+
+    Parameters
+    ----------
+    totals
+        As of `serving.plans.Plans.totals`.
     """
-    planned = rows.to_pandas()
+    planned = pd.DataFrame(totals, columns=["treatment", *COUNTS, *AMOUNTS]).set_index("treatment")
+    planned = planned.astype(float).fillna(0.0)
     heads = ("customers", "held out", "at random", f"cost ({currency})", "gain (80% interval)", "measured")
     table = _columns("treatment", *heads)
-    treated = planned[planned["treatment"] != NOTHING]
-    for name, part in treated.groupby("treatment"):
+    treated = planned.drop(index=NOTHING, errors="ignore")
+    for name, each in treated.iterrows():
         trust = plan.facts["treatments"][name]["trust"]
-        table.add_row(escape(str(name)), *_totals(part), f"{trust:.0%}")
+        table.add_row(escape(str(name)), *_figures(each), f"{trust:.0%}")
     table.add_section()
-    table.add_row("together", *_totals(treated))
-    table.add_row(NOTHING, f"{len(planned) - len(treated):,}")
-    limits = _columns("limit", f"one more would gain ({currency})")
-    for name, price in plan.facts["prices"].items():
-        limits.add_row(escape(name), f"{price:,.2f}")
-    return [table, limits] if plan.facts["prices"] else [table]
+    table.add_row("together", *_figures(treated.sum()))
+    table.add_row(NOTHING, f"{planned['customers'].sum() - treated['customers'].sum():,.0f}")
+    uses = plan.facts.get("limits", {})
+    limits = _columns("limit", "used", "there is", f"one more would gain ({currency})")
+    for name, use in uses.items():
+        limits.add_row(escape(name), f"{use['used']:,.0f}", f"{use['most']:,.0f}", f"{use['price']:,.2f}")
+    return [table, limits] if uses else [table]
 
 
 def _columns(name: str, *numbers: str) -> Table:
@@ -77,12 +87,11 @@ def _columns(name: str, *numbers: str) -> Table:
     return table
 
 
-def _totals(part: pd.DataFrame) -> list[str]:
+def _figures(total: "pd.Series[float]") -> list[str]:
     """Write how many get a treatment, are held out and explore, and what it costs and gains in all."""
-    done = part[~part["is_holdout"]]
-    counts = [len(done), len(part) - len(done), part["is_explored"].sum()]
-    cost, gain, low, high = done[["expected_cost", "expected_gain", "gain_low", "gain_high"]].sum() + 0.0
-    return [*(f"{n:,}" for n in counts), f"{cost:,.0f}", f"{gain:,.0f} ({low:,.0f} to {high:,.0f})"]
+    cost, gain, low, high = total[list(AMOUNTS)] + 0.0
+    counts = (f"{total[name]:,.0f}" for name in COUNTS)
+    return [*counts, f"{cost:,.0f}", f"{gain:,.0f} ({low:,.0f} to {high:,.0f})"]
 
 
 def remarks(plan: Plan) -> list[str]:

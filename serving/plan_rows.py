@@ -1,9 +1,11 @@
 """The rows of a plan, one per customer, and what is said of the whole."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -52,6 +54,8 @@ class PlanRows:
         Of the run.
     features
         Tell which order lines are purchases.
+    language
+        Of the reasons.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -59,26 +63,19 @@ class PlanRows:
     settings: PlanSettings
     cutoff: Cutoff
     features: FeaturePlan
+    language: str
 
-    def table(self, *, language: str) -> pa.Table:
-        """Return one row per customer, with the columns of `serving.plans.ROWS`.
-
-        Parameters
-        ----------
-        language
-            Of the reasons.
-        """
+    def table(self) -> pa.Table:
+        """Return one row per customer, with the columns of `serving.plans.ROWS`."""
         expected, decisions, chosen = self.proposal.expected, self.proposal.decisions, self._chosen
         is_treated = chosen != NO_ARM
-        closed = self._closed()
         names = np.array([*(playbook.name for playbook in self.proposal.playbooks), NOTHING], dtype=object)
         gain = self._picked(expected.gain)
         half = INTERVAL * self._picked(expected.sd * expected.kept)
-        reasons = PlanReasons(self.proposal, language=language)
         columns: dict[str, Any] = {
             "customer_id": self._ids,
             "treatment": names[chosen],
-            "channel": self._channels(closed),
+            "channel": self._channels(),
             **{name: pa.array([day] * len(chosen), mask=~is_treated) for name, day in self._due().items()},
             "expected_cost": self._picked(expected.cost),
             "expected_gain": gain,
@@ -90,10 +87,15 @@ class PlanRows:
             "candidates": self._candidates(),
             "product_id": self._products(),
             "text": self._texts(names[chosen]),
-            "reason": reasons.told(closed),
+            "reason": self._reasons.told(self._closed),
         }
         arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in ROWS]
         return pa.table(arrays, schema=ROWS)
+
+    def left_alone(self) -> dict[str, int]:
+        """Count who gets nothing, by what decided (`models.plan_reasons`), the commonest first."""
+        rules = self._reasons.rules(self._closed)
+        return dict(Counter(rules[self._chosen == NO_ARM].tolist()).most_common())
 
     @property
     def _chosen(self) -> NDArray[np.int64]:
@@ -116,14 +118,14 @@ class PlanRows:
             which
         ]
 
-    def _channels(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
+    def _channels(self) -> NDArray[np.object_]:
         rows, chosen = np.arange(len(self._chosen)), self._chosen
         names = np.array([*self.proposal.arms.channels, None], dtype=object)
         places = np.where(
             chosen == NO_ARM, len(self.proposal.arms.channels), self.proposal.arms.channel[rows, chosen]
         )
         channels = names[places]
-        by_a_person = {customer for customer, (rule, _) in closed.items() if rule == BY_A_PERSON}
+        by_a_person = {customer for customer, (rule, _) in self._closed.items() if rule == BY_A_PERSON}
         if by_a_person:
             channels[[customer in by_a_person for customer in self._ids]] = PERSON
         return np.asarray(channels)
@@ -134,8 +136,13 @@ class PlanRows:
         last = EPOCH.date() + timedelta(days=self.cutoff.day + self.settings.due_days - 1)
         return {"due_from": None if first is None else EPOCH.date() + timedelta(days=first), "due_to": last}
 
+    @cached_property
+    def _reasons(self) -> PlanReasons:
+        return PlanReasons(self.proposal, language=self.language)
+
+    @cached_property
     def _closed(self) -> dict[str, tuple[str, str]]:
-        """Return why nothing is open, and which treatments would be, by customers without an arm."""
+        """Why nothing is open, and which treatments would be, by customers without an arm."""
         found = self.connection.execute(_FIRST_RULE, {"rules": list(CLOSES)}).fetchall()
         return {customer: (rule, treatments) for customer, rule, treatments in found}
 
@@ -166,11 +173,11 @@ def summary(proposal: Proposal, effects: Mapping[str, Effect]) -> dict[str, Any]
 
     Returns
     -------
-    All ``channels``, ``prices`` by limit, ``bound`` and ``achieved`` gain of what was left to choose, whether
-    the treatments are the shipped ones, the measured ones that are ``unplanned``, and by treatment whether it
-    is ``is_losing``, to how many customers it is ``open``, the text of its ``effect`` and what is ``assumed``
-    by it on average of those it is meant for, the ``trust`` in what was measured, and why nothing was,
-    ``unmeasured``.
+    All ``channels``, the ``limits`` by name as of `models.planning.LimitUse`, ``bound`` and ``achieved`` gain
+    of what was left to choose, whether the treatments are the shipped ones, the measured ones that are
+    ``unplanned``, and by treatment whether it is ``is_losing``, to how many customers it is ``open``, the
+    text of its ``effect`` and what is ``assumed`` by it on average of those it is meant for, the ``trust`` in
+    what was measured, and why nothing was, ``unmeasured``.
     """
     expected, decisions = proposal.expected, proposal.decisions
     open_to = proposal.arms.is_open.sum(axis=0).tolist()
@@ -179,7 +186,7 @@ def summary(proposal: Proposal, effects: Mapping[str, Effect]) -> dict[str, Any]
         "channels": list(proposal.arms.channels),
         "is_shipped": all(playbook.is_shipped for playbook in proposal.playbooks),
         "unplanned": sorted(known - {playbook.name for playbook in proposal.playbooks}),
-        "prices": dict(decisions.prices),
+        "limits": {name: asdict(use) for name, use in decisions.limits.items()},
         "bound": decisions.bound,
         "achieved": decisions.achieved,
         "treatments": {

@@ -43,6 +43,8 @@ class Plan:
 
 ROWS = arrow_schema(TREATMENTS, without=("plan_key",))
 """The columns of a plan's rows, in order; those common to the whole plan stand in `Plan`."""
+AMOUNTS = ("expected_cost", "expected_gain", "gain_low", "gain_high")
+"""What is expected of a customer's treatment, in the project's currency."""
 _PLAN = sa.select(*(PLANS.c[field.name] for field in fields(Plan)))
 _LATEST = _PLAN.order_by(PLANS.c.as_of.desc()).limit(1)
 _LATEST_KEY = sa.select(PLANS.c.plan_key).order_by(PLANS.c.as_of.desc()).limit(1).scalar_subquery()
@@ -65,6 +67,22 @@ _DRAWN = (
     sa.select(*_DONE, TREATMENTS.c.candidates)
     .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
     .where(TREATMENTS.c.candidates.is_not(None))
+)
+_IS_HELD, _IS_EXPLORED = (sa.cast(TREATMENTS.c[name], sa.Integer) for name in ("is_holdout", "is_explored"))
+_TOTALS = (
+    sa.select(
+        TREATMENTS.c.treatment,
+        sa.func.sum(1 - _IS_HELD).label("customers"),
+        sa.func.sum(_IS_HELD).label("held_out"),
+        sa.func.sum(_IS_EXPLORED).label("at_random"),
+        *(
+            sa.func.sum(sa.case((TREATMENTS.c.is_holdout, 0.0), else_=TREATMENTS.c[amount])).label(amount)
+            for amount in AMOUNTS
+        ),
+    )
+    .join_from(TREATMENTS, PLANS, TREATMENTS.c.plan_key == PLANS.c.plan_key)
+    .group_by(TREATMENTS.c.treatment)
+    .order_by(TREATMENTS.c.treatment)
 )
 _LOG = (
     sa.select(
@@ -133,6 +151,18 @@ class Plans:
         query = sa.select(*(TREATMENTS.c[name] for name in ROWS.names)).where(TREATMENTS.c.plan_key == key)
         with self._database.reading() as connection:
             return read(connection, query.order_by(TREATMENTS.c.customer_id))
+
+    def totals(self, plan_id: str) -> list[dict[str, Any]]:
+        """Sum a plan up: a row per treatment, `NOTHING` too, by name.
+
+        Returns
+        -------
+        ``treatment``; ``customers`` who get it, ``held_out`` of it, and ``at_random``, those of the former
+        whom chance gave it; and of who get it the sums of `AMOUNTS`, null where none is known.
+        """
+        with self._database.reading() as connection:
+            found = connection.execute(_TOTALS.where(PLANS.c.plan_id == plan_id))
+            return [row._asdict() for row in found]
 
     def log(self, *, before: datetime | None = None) -> pa.Table:
         """Read what plans assigned to whom: one row per plan and customer for whom a treatment was intended.

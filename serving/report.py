@@ -20,7 +20,10 @@ def on_record(store: Store) -> dict[str, Any]:
     ``run_id``, ``as_of``, ``model_version``, ``placement`` (the rules of the run; null for one that placed
     nobody), ``expected`` (the transitions expected of it; null where nothing tells), ``scores`` and
     ``periods`` (frames with the columns of the store), ``runs``; and, of the latest run whose horizon is over
-    and whose scores are kept, ``judged_as_of``, and ``judged``, the churn risk by customer_id.
+    and whose scores are kept, ``judged_as_of``, and ``judged``, the churn risk by customer_id; and the latest
+    ``plan`` (null without one): ``plan_id``, ``run_id``, ``as_of``, ``totals`` (as of `Plans.totals`), by
+    treatment the ``trust`` in what was measured, whether the treatments are the shipped ones, ``is_shipped``,
+    and, null in a plan of an older version, ``left_alone`` and ``limits`` (as of `serving.plan_rows`).
 
     Raises
     ------
@@ -44,6 +47,7 @@ def on_record(store: Store) -> dict[str, Any]:
         "runs": [each.as_of for each in runs],
         "judged_as_of": judged_as_of,
         "judged": judged,
+        "plan": _planned(store),
     }
 
 
@@ -53,6 +57,22 @@ def on_treatments(store: Store) -> dict[str, pa.Table]:
         "planned": store.plans.log(),
         "drawn": store.plans.drawn(),
         "standings": pa.concat_tables([store.periods(kind=kind) for kind in KINDS]),
+    }
+
+
+def _planned(store: Store) -> dict[str, Any] | None:
+    plan = store.plans.latest()
+    if plan is None:
+        return None
+    return {
+        "plan_id": plan.plan_id,
+        "run_id": plan.run_id,
+        "as_of": plan.as_of,
+        "totals": store.plans.totals(plan.plan_id),
+        "trust": {name: each["trust"] for name, each in plan.facts["treatments"].items()},
+        "is_shipped": plan.facts["is_shipped"],
+        "left_alone": plan.facts.get("left_alone"),
+        "limits": plan.facts.get("limits"),
     }
 
 

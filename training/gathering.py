@@ -31,7 +31,7 @@ from training.moves import transition_matrix
 from training.order_calendar import put_order_calendar
 from training.record import EVALUATION
 from training.registry import Registry
-from training.report import Moves, Report
+from training.report import Moves, Plan, Report
 from training.report_page import page
 from training.train import registry_of
 from training.versions import Version
@@ -63,6 +63,8 @@ class Record:
     judged_as_of, judged
         Of the latest run whose horizon was over at `as_of` and whose scores are kept: its `as_of`, and the
         churn risk by customer_id; null without one.
+    plan
+        The latest one as plain data, with what `training.report.Plan` holds; null without one.
     """
 
     run_id: str
@@ -75,6 +77,7 @@ class Record:
     runs: Sequence[datetime]
     judged_as_of: datetime | None = None
     judged: "pd.Series[float] | None" = None
+    plan: Mapping[str, Any] | None = None
 
     def moves(self) -> Moves | None:
         """Count who moved between the tiers since an earlier run; null without one."""
@@ -127,6 +130,7 @@ def write_report(
             facts=bundle.training,
             measures=measures_of(registry, version),
             treatments=EffectReport.read(configuration.project.workspace / EFFECTS),
+            plan=None if record.plan is None else Plan(**record.plan),
             **gathering.parts(),
         )
     file = configuration.project.workspace / PAGE

@@ -51,6 +51,40 @@ class Moves:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """What is to be done for the customers of a run.
+
+    Attributes
+    ----------
+    plan_id, run_id, as_of
+        Its name, and its run.
+    totals
+        A row per treatment: ``treatment`` (`features.treatment_settings.NOTHING` too); how many ``customers``
+        get it, some of them ``at_random``, and how many more are ``held_out``; and of who get it the
+        ``expected_cost``, ``expected_gain`` net of it, ``gain_low`` and ``gain_high`` (80%), in the project's
+        currency.
+    trust
+        By treatment the weight of what was measured in its expected gain, from 0 to 1.
+    is_shipped
+        Whether the treatments are the shipped ones.
+    left_alone
+        How many get nothing, by what decided; null where that is not known.
+    limits
+        By ``budget``, ``channel NAME`` and ``treatment NAME`` how much is ``used``, the ``most`` that there
+        is, and the ``price``: what one more unit would gain; null where that is not known.
+    """
+
+    plan_id: str
+    run_id: str
+    as_of: datetime
+    totals: Sequence[Mapping[str, Any]]
+    trust: Mapping[str, float]
+    is_shipped: bool = False
+    left_alone: Mapping[str, int] | None = None
+    limits: Mapping[str, Mapping[str, float]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Report:
     """All that the page shows; a part that is null, or a frame without rows, is said to be missing.
 
@@ -73,6 +107,8 @@ class Report:
         As of `training.grading.Grading.comparison`.
     treatments
         The effects that were measured last.
+    plan
+        The latest one.
     fairness, calibration
         As of `training.fairness.tier_rates` and `training.fairness.calibration_by_group`.
     lost
@@ -99,6 +135,7 @@ class Report:
     retention: pd.DataFrame | None = None
     effect: pd.DataFrame | None = None
     treatments: EffectReport | None = None
+    plan: Plan | None = None
     fairness: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     lost: pd.DataFrame | None = None

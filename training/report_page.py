@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from html import escape
 
-from training import report_checks, report_effects, report_sections
+from training import report_checks, report_effects, report_plan, report_sections
 from training.page import document, paragraph
 from training.report import Report
 from training.report_words import Words, count, day
@@ -16,6 +16,7 @@ SECTIONS: dict[str, Callable[[Report, Words], str | None]] = {
     "retention": report_sections.retention,
     "effect": report_checks.effect,
     "treatments": report_effects.treatments,
+    "plan": report_plan.plan,
     "fairness": report_checks.fairness,
     "lost": report_sections.lost,
     "quality": report_checks.quality,

@@ -72,7 +72,18 @@ def test_a_full_channel_goes_to_whom_it_gains_most_and_has_its_price() -> None:
     gains = np.linspace(5, 15, 100)
     _, done = plan(arms(gains[:, None].tolist()), books(CALL), capacity={"phone": 10})
     assert done.arm.tolist() == [-1] * 90 + [0] * 10
-    assert gains[89] - 4 <= done.prices["channel phone"] <= gains[90] - 4
+    assert gains[89] - 4 <= done.limits["channel phone"].price <= gains[90] - 4
+
+
+def test_a_limit_tells_what_all_that_is_done_uses_of_it() -> None:
+    """Three calls of 4 are duties and two of 1 are chosen; who is held out uses nothing."""
+    read = books(CALL | {"duty": True, "capacity": 9}, MAIL)
+    opened = arms([[0.1, None]] * 3 + [[None, 5.0], [None, 3.0], [None, 0.5]])
+    _, done = plan(opened, read, budget=20.0, capacity={"email": 2})
+    used = {name: (use.used, use.most, use.price) for name, use in done.limits.items()}
+    assert used == {"budget": (14, 20, 0), "channel email": (2, 2, 0), "treatment call": (3, 9, 0)}
+    _, none = plan(arms([[None, 5.0]] * SEVERAL), read, budget=1e6, holdout=0.5)
+    assert none.limits["budget"].used == SEVERAL - none.is_holdout.sum()
 
 
 def test_held_out_customers_take_no_place() -> None:

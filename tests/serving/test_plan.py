@@ -109,7 +109,8 @@ def test_places_are_kept_and_have_a_price(two: Planned) -> None:
     plan, rows = two
     called = rows[(rows["treatment"] == "call") & ~rows["is_holdout"]]
     assert 8 <= len(called) <= 10
-    assert plan.facts["prices"]["channel phone"] > 0
+    phone = plan.facts["limits"]["channel phone"]
+    assert (phone["used"], phone["most"], phone["price"] > 0) == (len(called), 10, True)
     assert plan.facts["achieved"] <= plan.facts["bound"]
 
 
@@ -174,6 +175,21 @@ def test_a_plan_of_nothing_says_why(desk: Desk, settings: str, told: str) -> Non
     assert set(rows["treatment"]) == {"nothing"}
     assert rows["reason"].str.contains(told).any()
     assert rows[["channel", "due_from", "expected_cost", "expected_gain"]].isna().all(axis=None)
+
+
+def test_who_gets_nothing_is_counted_by_what_decided(desk: Desk) -> None:
+    plan, rows = desk.plan(
+        CALL, "[plan]\n[plan.allowed]\nautomated = 'orders_all > 3'\n[plan.capacity]\nphone = 5\n"
+    )
+    left = rows[rows["treatment"] == "nothing"]
+    told = plan.facts["left_alone"]
+    assert sum(told.values()) == len(left)
+    for rule, sentence in {
+        "beaten": "others gain more from the same",
+        "automated_opt_out": "wants no automated",
+        "nobody": "no treatment is meant",
+    }.items():
+        assert told[rule] == left["reason"].str.contains(sentence).sum() > 0
 
 
 def test_a_treatment_nobody_is_meant_for_is_no_error(desk: Desk) -> None:
@@ -264,7 +280,7 @@ def test_hand_outs_list_whom_to_treat_and_never_the_held_out(desk: Desk, tmp_pat
 
 def test_the_terminal_tells_each_treatment_and_all_together(desk: Desk) -> None:
     plan, rows = desk.plan(CALL, MAIL, "[plan]\nholdout = 0.3\n")
-    table = shown(plan, desk.store.plans.rows(plan.plan_id), currency="EUR")[0]
+    table = shown(plan, desk.store.plans.totals(plan.plan_id), currency="EUR")[0]
     cells = {str(column.header): list(column.cells) for column in table.columns}
     assert cells["treatment"] == ["call", "mail", "together", "nothing"]
     assert cells["measured"] == ["0%", "0%", "", ""]

@@ -104,6 +104,27 @@ def test_the_log_tells_what_earlier_plans_assigned(store: Store) -> None:
     }
 
 
+def test_a_plan_is_summed_up_by_treatment_less_who_is_held_out(store: Store) -> None:
+    assert store.plans.totals("spring") == []
+    held, nothing = rows().to_pylist()
+    done = held | {"customer_id": "Cy", "is_holdout": False, "is_explored": True}
+    unknown = done | {"customer_id": "Di", "is_explored": False, "expected_gain": None}
+    planned = pa.Table.from_pylist([held, nothing, done, unknown], schema=ROWS)
+    store.plans.publish(a_plan(customers=4), planned)
+    call, none = store.plans.totals("spring")
+    assert call == {
+        "treatment": "call",
+        "customers": 2,
+        "held_out": 1,
+        "at_random": 1,
+        "expected_cost": 8.0,
+        "expected_gain": 9.5,
+        "gain_low": -2.0,
+        "gain_high": 40.0,
+    }
+    assert (none["treatment"], none["customers"], none["expected_cost"]) == ("nothing", 1, None)
+
+
 def test_what_was_assumed_is_told_of_earlier_plans(store: Store) -> None:
     facts = {
         "call": {"effect": "clv", "assumed": 2.5},

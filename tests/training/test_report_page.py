@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from html import unescape
@@ -12,10 +13,11 @@ import pytest
 
 from features.assignments import Log
 from features.quality import Counts, DataQuality, Finding
+from models.contact_rules import RULES
 from models.effects import COLUMNS
 from tests.latin import latin_runs
 from training.effect_report import EffectReport, Look
-from training.report import Moves, Report
+from training.report import Moves, Plan, Report
 from training.report_page import SECTIONS, page
 from training.report_words import DASH, TABLE
 
@@ -115,6 +117,31 @@ def lost() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "win_back_priority", "sign_of_life"])
 
 
+def a_plan(run_id: str = "june") -> Plan:
+    """Two treatments of which one was measured, six reasons for nothing, and two limits."""
+    counts = ("customers", "held_out", "at_random", "expected_cost", "expected_gain", "gain_low", "gain_high")
+    of = {
+        "call": (40, 4, 3, 160.0, 90.5, -10.0, 191.0),
+        MARKUP: (1000, 120, 0, 100.0, 2000.0, 1500.0, 2500.0),
+    }
+    totals = [{"treatment": name, **dict(zip(counts, each, strict=True))} for name, each in of.items()]
+    totals.append({"treatment": "nothing", **dict.fromkeys(counts), "customers": 836})
+    left_alone = {"not_worth": 100, "beaten": 600, "opted_out": 80, "quiet": 50, "nobody": 4, "unknown": 2}
+    return Plan(
+        plan_id="20240601-a",
+        run_id=run_id,
+        as_of=AS_OF,
+        totals=totals,
+        trust={"call": 0.0, MARKUP: 0.43},
+        is_shipped=True,
+        left_alone=left_alone,
+        limits={
+            "budget": {"used": 260.0, "most": 1000.0, "price": 0.0},
+            f"channel {MARKUP} 2": {"used": 40.0, "most": 40.0, "price": 2.5},
+        },
+    )
+
+
 def report(**other: Any) -> Report:
     finding = Finding(
         "orders", "ordered_at", "is not a time between 1900 and 2200", 3, 0.003, MARKUP, "quarantined"
@@ -134,6 +161,7 @@ def report(**other: Any) -> Report:
         "retention": retention(),
         "effect": effect(),
         "treatments": treatments(),
+        "plan": a_plan(),
         "fairness": fairness(),
         "lost": lost(),
         "quality": DataQuality({"orders": Counts(1000, 990, 3, 7)}, [finding], {}),
@@ -415,3 +443,50 @@ def test_what_a_treatment_brought_stands_with_its_interval_and_what_it_comes_to(
         "1 rows have a propensity that is no probability",
     ):
         assert sentence in english
+
+
+def test_the_plan_tells_who_gets_what_why_others_get_nothing_and_its_limits(english: str) -> None:
+    dash = f" {DASH} "
+    assert rows(english, "plan") == [
+        ["treatment", "customers", "held out", "at random", "cost", "expected gain", "measured"],
+        ["call", "40", "4", "3", "160", f"90 (-10{dash}191)", "0%"],
+        [MARKUP, "1,000", "120", "0", "100", f"2,000 (1,500{dash}2,500)", "43%"],
+        ["together", "1,040", "124", "3", "260", f"2,090 (1,490{dash}2,691)", ""],
+        ["nothing", "836", *[""] * 5],
+        ["reason", "customers", "share"],
+        ["others gain more from the same money or places", "600", "71.8%"],
+        ["nothing that is open pays", "100", "12.0%"],
+        ["want no contact", "80", "9.6%"],
+        ["all days of the plan are quiet", "50", "6.0%"],
+        ["no treatment is meant for them", "4", "0.5%"],
+        ["other reasons", "2", "0.2%"],
+        ["limit", "used", "there is", "one more would gain"],
+        ["budget (EUR)", "260", "1,000", "0.00"],
+        [f"channel {MARKUP} 2", "40", "40", "2.50"],
+    ]
+    assert "Plan 20240601-a of 2024-06-01, for run june; money in EUR." in english
+    assert "plan again" not in english
+
+
+def test_a_plan_of_an_earlier_run_says_so() -> None:
+    assert "not of this page&#x27;s run june: plan again" in page(bare(plan=a_plan("may")))
+
+
+def test_a_plan_of_an_older_version_leaves_out_what_it_does_not_tell() -> None:
+    text = page(bare(plan=replace(a_plan(), left_alone=None, limits=None)))
+    assert "<h3>" not in text
+    assert [row[0] for row in rows(text, "plan")] == ["treatment", "call", MARKUP, "together", "nothing"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_rule_that_leaves_a_customer_alone_has_its_words(language: str) -> None:
+    chosen = {"nobody", "beaten", "not_worth", "losing", "unknown"}
+    assert {*RULES, *chosen} <= TABLE[language]["plan"].keys()
+
+
+def test_a_plan_of_nothing_is_shown_too() -> None:
+    idle = replace(a_plan(), totals=a_plan().totals[2:], limits={})
+    assert rows(page(bare(plan=idle)), "plan")[1:3] == [
+        ["together", "0", "0", "0", "0", f"0 (0{DASH}0)", ""],
+        ["nothing", "836", *[""] * 5],
+    ]
