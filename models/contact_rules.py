@@ -168,8 +168,11 @@ def open_arms(
         for at, playbook in enumerate(playbooks)
     ]
     history = _history_sql(connection, playbooks, channels, rules, cutoff)
-    facts = ", ".join([*_consent(rules, channels, cuts), *_eligibility(playbooks, cuts), _VALUE])
-    connection.execute(f"CREATE TEMP TABLE wide AS SELECT customer_id, {facts} FROM {TABLE} {history}")
+    # Attributes may be called as our own columns: conditions see the subjects alone.
+    own = ", ".join([*_allowed(rules, channels, cuts), *_eligible(playbooks, cuts), _VALUE])
+    judged = f"(SELECT customer_id, value_tier, {own} FROM {TABLE}) AS told"
+    past = ", ".join(_past(rules, channels, playbooks))
+    connection.execute(f"CREATE TEMP TABLE wide AS SELECT told.*, {past} FROM {judged} {history}")
     connection.execute(f"CREATE TEMP TABLE judged AS {' UNION ALL '.join([_NO_ARM, *arms])}")
     connection.execute(
         f"CREATE OR REPLACE TABLE {ARMS} AS SELECT * EXCLUDE (rule) FROM judged WHERE rule IS NULL"
@@ -197,25 +200,31 @@ def _history_sql(
     return " ".join(f"LEFT JOIN ({query}) AS {name} USING (customer_id)" for name, query in queries.items())
 
 
-def _consent(rules: ContactRules, channels: Sequence[str], cuts: Cuts) -> Iterator[str]:
-    """Write what is allowed to each customer, and how near the last contacts are."""
+def _allowed(rules: ContactRules, channels: Sequence[str], cuts: Cuts) -> Iterator[str]:
+    """Write what is allowed to each customer."""
     yield f"{rules.allows(ANY, cuts)} AS _any"
     yield f"{rules.allows(AUTOMATED, cuts)} AS _automated"
-    yield "coalesce(complaints._complains, false) AS _complains"
-    yield f"coalesce(contacts._contacts, 0) >= {rules.settings.most_contacts} AS _is_full"
-    yield f"{rules.is_too_early()} AS _is_early"
     for at, channel in enumerate(channels):
         yield f"{rules.allows(channel, cuts)} AS _allows_{at}"
         yield f"{rules.reaches(channel)} AS _reaches_{at}"
-        yield f"coalesce(answers._answers_{at}, 0) AS _answers_{at}"
 
 
-def _eligibility(playbooks: Sequence[Playbook], cuts: Cuts) -> Iterator[str]:
-    """Write for whom each playbook is, whether it was assigned too lately, and its effect."""
+def _eligible(playbooks: Sequence[Playbook], cuts: Cuts) -> Iterator[str]:
+    """Write for whom each playbook is, and its effect."""
     for at, playbook in enumerate(playbooks):
         yield f"{playbook.when.sql(cuts)} AS _when_{at}"
-        yield f"coalesce(contacts._days_{at} < {playbook.cooldown_days}, false) AS _cools_{at}"
         yield f"CAST({playbook.effect.sql()} AS DOUBLE) AS _effect_{at}"
+
+
+def _past(rules: ContactRules, channels: Sequence[str], playbooks: Sequence[Playbook]) -> Iterator[str]:
+    """Write how near the last contacts are, what was answered, and which playbooks were tried too lately."""
+    yield "coalesce(complaints._complains, false) AS _complains"
+    yield f"coalesce(contacts._contacts, 0) >= {rules.settings.most_contacts} AS _is_full"
+    yield f"{rules.is_too_early()} AS _is_early"
+    for at in range(len(channels)):
+        yield f"coalesce(answers._answers_{at}, 0) AS _answers_{at}"
+    for at, playbook in enumerate(playbooks):
+        yield f"coalesce(contacts._days_{at} < {playbook.cooldown_days}, false) AS _cools_{at}"
 
 
 def _arm_sql(playbook: Playbook, at: int, channels: Sequence[int], *, is_quiet: bool) -> str:

@@ -88,7 +88,7 @@ def add_occasions(
     ]
     connection.execute(
         f"CREATE OR REPLACE TABLE {TABLE} AS SELECT {', '.join([f'{TABLE}.*', *told])} FROM {TABLE} "
-        f"LEFT JOIN ({_dates_sql(connection, cutoff, time_zone)}) USING (customer_id)"
+        f"LEFT JOIN ({_dates_sql(connection, cutoff, time_zone)}) AS dates USING (customer_id)"
     )
 
 
@@ -118,7 +118,7 @@ def _dates_sql(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff, time_zone:
 
 def _birthday(connection: duckdb.DuckDBPyConnection, today: date) -> Iterator[str]:
     if BIRTHDAY in attribute_kinds(connection):
-        yield from _return("birthday", _next("_born", today), today)
+        yield from _return("birthday", _next("dates._born", today), today)
 
 
 def _anniversary(
@@ -126,7 +126,7 @@ def _anniversary(
 ) -> Iterator[str]:
     if "anniversary_years" in occasion_kinds(connection, columns):
         first_order = f"DATE '{today}' - CAST({TENURE} AS INTEGER)"
-        start = f"coalesce(_joined, {first_order})" if TENURE in columns else "_joined"
+        start = f"coalesce(dates._joined, {first_order})" if TENURE in columns else "dates._joined"
         yield from _return("anniversary", _next(start, today), today)
         yield f"CAST(year({_next(start, today)}) - year({start}) AS DOUBLE) AS anniversary_years"
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import duckdb
 
 from features.contract import Kind
+from features.errors import InputError
 from features.tier_settings import TierSettings, default_levels
 from models.condition_text import Texts
 from models.condition_values import Row, literal
@@ -19,6 +20,10 @@ from models.tier_levels import TierFlow, TierLevel, check_policy
 POTENTIAL_SCORE = "potential_score"
 """Its cut points are taken among those for whom the highest tier's condition does not hold."""
 
+OWN = frozenset(
+    ("value_tier", "fresh_tier", "flow", "keeps", "reason", "previous_tier", "tier_before", "reason_before")
+) | {"started", "has_moved", "days_in_tier", "previous_stage"}
+"""Columns that tell where a customer stood, beside those of a subject: no attribute may be called so."""
 CLASSES: Texts = {
     "lifecycle_stage": (
         "prospect",
@@ -79,8 +84,8 @@ class TierPolicy:
         Raises
         ------
         InputError
-            A name stands twice, a condition is wrong, a tier can never be reached, some customers would be
-            in none, or a flow leads to a tier that does not exist.
+            A name stands twice, a condition is wrong or names an attribute called as one of `OWN`, a tier
+            can never be reached, some customers would be in none, or a flow leads to a tier that is none.
         """
         levels = settings.levels or default_levels(setting, label_means, tuple(columns))
         policy = cls._read(
@@ -90,6 +95,11 @@ class TierPolicy:
             columns,
         )
         check_policy(policy.levels, policy.flows)
+        if taken := [name for name in policy.columns if name.lower() in OWN]:
+            raise InputError(
+                f"tiers: a condition names the attribute {taken[0]!r}, but a column of tiers is called so; "
+                "rename it in the source of customers"
+            )
         return policy
 
     @classmethod

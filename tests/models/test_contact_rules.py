@@ -169,8 +169,11 @@ def test_attributes_may_be_called_as_our_own_columns() -> None:
     columns = {"customer_id": "ann", "value_tier": "high", "clv": 50.0, "expected_value": 20.0, **known}
     listed = ", ".join(f"{value!r} AS {name}" for name, value in columns.items())
     connection.execute(f"CREATE TABLE subjects AS SELECT {listed}")
-    read = playbooks([TreatmentSettings.model_validate(COUPON)], columns=KINDS)
-    rules = ContactRules.of(PlanSettings(cadence=(Cadence(tier="high", every_days=9),)), read, columns=KINDS)
+    kinds = KINDS | dict.fromkeys(known, Kind.NUMBER)
+    named = " and ".join(f"{name} > 0" for name in known)
+    read = playbooks([TreatmentSettings.model_validate(COUPON | {"when": named})], columns=kinds)
+    plan = PlanSettings(cadence=(Cadence(tier="high", every_days=9),), allowed={"email": "_contacts = 7"})
+    rules = ContactRules.of(plan, read, columns=kinds)
     open_arms(connection, read, rules, cutoff=NOW)
     assert connection.execute("SELECT customer_id, channel FROM arms").fetchall() == [("ann", "email")]
 

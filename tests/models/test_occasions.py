@@ -93,6 +93,14 @@ def test_the_days_themselves_are_told_as_dates() -> None:
     assert told(connection, "(birthday_on, anniversary_on)") == {"ann": ("2024-02-28", "2024-03-01")}
 
 
+def test_attributes_may_be_called_as_the_days_themselves() -> None:
+    connection = customer(datetime(2020, 3, 1, tzinfo=UTC), "1990-02-28")
+    connection.execute(
+        "ALTER TABLE subjects ADD COLUMN _born TEXT; ALTER TABLE subjects ADD COLUMN _joined TEXT"
+    )
+    assert told(connection, "(birthday_on, anniversary_on)") == {"ann": ("2024-02-28", "2024-03-01")}
+
+
 def test_who_was_born_on_29_february_has_a_birthday_each_year() -> None:
     on = datetime(2023, 2, 27, tzinfo=UTC)
     assert told(customer(birthday="1992-02-29"), "birthday_in_days", on=on) == {"ann": 1}

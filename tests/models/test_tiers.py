@@ -257,3 +257,10 @@ def test_a_tier_that_is_none_cannot_be_led_to() -> None:
         InputError, match=r"^tiers\.flows\.0\.tier: there is no tier 'hihg'; did you mean 'high'\?$"
     ):
         policy(TENURED, Flow(tier="hihg", when="vip", reason="x"))
+
+
+@pytest.mark.parametrize("name", ["days_in_tier", "Flow"])
+def test_no_tier_reads_an_attribute_that_is_called_as_what_tiers_are_told_from(name: str) -> None:
+    levels = (Level(name="high", when=f"{name} > 3"), Level(name="low", when=None))
+    with pytest.raises(InputError, match=f"^tiers: a condition names the attribute '{name}', but .* rename"):
+        TierPolicy.of(TierSettings(levels=levels), setting="transactional", columns={name: Kind.NUMBER})
