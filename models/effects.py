@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from models.likelihood import Vector
+from models.policy_value import worth
 from models.uplift import UpliftLearner
 
 FEWEST = 20
-"""Customers treated, and held out, below which no interval can be trusted."""
+"""Customers treated, and held out, below which no interval can be trusted; by their weights, too."""
 CONFIDENCE = 0.95
 ROWS_PER_COLUMN = 10
 """Assignments for each column of the time before that is adjusted for."""
 EVERYBODY = "all"
 NOBODY_HELD = "nobody_held_out"
 TOO_FEW = "too_few"
+UNEVEN = "uneven"
 NOT_OVER = "not_over"
 
 
@@ -208,10 +210,10 @@ def _told(part: pd.DataFrame, before: Sequence[str]) -> dict[str, Any]:
     held_out = int(part["is_holdout"].sum())
     row: dict[str, Any] = {"treated": len(part) - held_out, "held_out": held_out}
     is_treated = (part["is_holdout"] == 0).to_numpy()
-    customer, _ = pd.factorize(part["customer_id"])
-    if (why := _why_not(customer, is_treated)) is not None:
-        return row | {"reason": why}
     weight = 1 / part["propensity"].to_numpy(dtype=float)
+    customer, _ = pd.factorize(part["customer_id"])
+    if (why := _why_not(customer, is_treated, weight)) is not None:
+        return row | {"reason": why}
     columns = part[list(before)].to_numpy(dtype=float)
 
     def difference(outcome: pd.Series) -> Difference:
@@ -231,11 +233,18 @@ def _told(part: pd.DataFrame, before: Sequence[str]) -> dict[str, Any]:
     return row
 
 
-def _why_not(customer: NDArray[np.int64], is_treated: NDArray[np.bool_]) -> str | None:
+def least_worth(is_treated: NDArray[np.bool_], weight: Vector) -> float:
+    """Return how many equal rows would tell as much as the treated, or as the held out: the fewer of both."""
+    return min(worth(weight[arm]) for arm in (is_treated, ~is_treated))
+
+
+def _why_not(customer: NDArray[np.int64], is_treated: NDArray[np.bool_], weight: Vector) -> str | None:
     treated, held = (len(np.unique(customer[arm])) for arm in (is_treated, ~is_treated))
     if not held:
         return NOBODY_HELD
-    return TOO_FEW if min(treated, held) < FEWEST else None
+    if min(treated, held) < FEWEST:
+        return TOO_FEW
+    return UNEVEN if least_worth(is_treated, weight) < FEWEST else None
 
 
 def _named(difference: Difference, name: str, outcome: str | None = None) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.treatment_settings import NOTHING
-from models.effects import FEWEST, NOBODY_HELD, compare
+from models.effects import FEWEST, NOBODY_HELD, compare, least_worth
 from models.likelihood import Vector
 from models.policy_value import FOLDS, Flags, PolicyGain, RandomisedLog
 
@@ -81,7 +81,7 @@ class Assigned:
             mine = (self.rows["treatment"] == treatment).to_numpy()
             for block in range(FOLDS):
                 taught = mine & (fold != block)
-                if min((taught & self.held).sum(), (taught & ~self.held).sum()) >= FEWEST:
+                if least_worth(~self.held[taught], weight[taught]) >= FEWEST:
                     given = (each[taught] for each in (self.net, ~self.held, weight, self.customer, before))
                     pays[mine & (fold == block)] = compare(*given).increment > 0
         return pays

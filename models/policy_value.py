@@ -87,9 +87,9 @@ class RandomisedLog:
             row's customer. Each rule does with every row something that had a chance.
         """
         mine, other = (np.where(agrees, 1 / self.propensity, 0.0) for agrees in (does, over))
-        worth = min(_worth(mine), _worth(other))
-        if worth < FEWEST:
-            return PolicyGain(reason=NO_OVERLAP, number=worth)
+        rows = min(worth(mine), worth(other))
+        if rows < FEWEST:
+            return PolicyGain(reason=NO_OVERLAP, number=rows)
         apart = mine - other
         if abs(apart.mean()) > ODD * apart.std() / np.sqrt(len(apart)) + ROUNDED * other.mean():
             return PolicyGain(reason=CONTRADICTED, number=float(mine.mean() / other.mean()))
@@ -107,7 +107,7 @@ class RandomisedLog:
         expected, fold = np.empty(len(weight)), self.customer % FOLDS
         for block in range(FOLDS):
             taught, asked = np.flatnonzero((weight > 0) & (fold != block)), fold == block
-            told = before[:, : int(_worth(weight[taught])) // ROWS_PER_COLUMN]
+            told = before[:, : int(worth(weight[taught])) // ROWS_PER_COLUMN]
             design = np.column_stack([np.ones(len(told)), told])
             root = np.sqrt(weight[taught])
             slopes = np.linalg.lstsq(design[taught] * root[:, None], self.outcome[taught] * root, rcond=None)
@@ -121,7 +121,7 @@ class RandomisedLog:
         return PolicyGain(value, float(np.sqrt(variance) / len(earned)))
 
 
-def _worth(weight: Vector) -> float:
-    """Return how many equal rows would tell as much (Kish 1965)."""
+def worth(weight: Vector) -> float:
+    """Return how many equal rows would tell as much (Kish 1965); rounded, so that equal ones count whole."""
     squares = float(weight @ weight)
-    return float(weight.sum() ** 2 / squares) if squares else 0.0
+    return round(float(weight.sum() ** 2 / squares), 9) if squares else 0.0

@@ -17,7 +17,16 @@ from features.forecast_settings import ForecastSettings
 from features.instants import Cutoff
 from features.plan import FeaturePlan
 from features.staging import stage
-from models.effects import EVERYBODY, NOBODY_HELD, NOT_OVER, Effect, Effects, effect_table
+from models.effects import (
+    EVERYBODY,
+    FEWEST,
+    NOBODY_HELD,
+    NOT_OVER,
+    Effect,
+    Effects,
+    effect_table,
+    least_worth,
+)
 from models.policies import policy_table
 from models.uplift import UpliftLearner
 from training.effect_outcomes import (
@@ -199,9 +208,9 @@ def uplifts(followed: Followed, known: pd.DataFrame) -> dict[str, UpliftLearner]
         rows = part[part["propensity"] < 1].sort_values(["assigned_at", "subject"])
         rows = rows.drop_duplicates("customer_id", keep="first").tail(MOST)
         is_treated = (rows["is_holdout"] == 0).to_numpy()
-        if len(rows) < ENOUGH or is_treated.all() or not is_treated.any():
-            continue
         chance = rows["propensity"].to_numpy(dtype=float)
+        if len(rows) < ENOUGH or least_worth(is_treated, 1 / chance) < FEWEST:
+            continue
         treated = np.where(is_treated, chance, 1 - chance)
         learner = UpliftLearner(seed=SEED).fit(
             followed.features(rows),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from models.effects import NOBODY_HELD, TOO_FEW, compare, effect_table, holm
+from models.effects import NOBODY_HELD, TOO_FEW, UNEVEN, compare, effect_table, holm
 
 
 def experiment(
@@ -111,6 +111,13 @@ def test_who_could_only_be_treated_is_compared_with_nobody() -> None:
     certain = log[log["is_holdout"] == 0].assign(propensity=1.0, value=1000.0)
     row = told(pd.concat([log, certain]))
     assert row["increment"] == pytest.approx(told(log)["increment"])
+
+
+@pytest.mark.parametrize("arm", [0, 1])
+def test_no_row_decides_by_its_propensity_alone(arm: int) -> None:
+    log = experiment(7)
+    log.loc[log.index[log["is_holdout"] == arm][0], "propensity"] = 1e-8
+    assert told(log)["reason"] == UNEVEN
 
 
 def test_a_handful_of_the_held_out_is_too_few() -> None:
