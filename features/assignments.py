@@ -1,6 +1,6 @@
 """The log of treatments: who was assigned to what, and when; each assignment once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -34,12 +34,18 @@ _EACH_ONCE = (
     "SELECT * FROM planned_rows UNION ALL SELECT * FROM logged_rows WHERE run_id IS NULL "
     f"OR {_SAME} NOT IN (SELECT {_SAME} FROM planned_rows WHERE run_id IS NOT NULL)"
 )
+_HELD = "CASE WHEN count(is_holdout) OVER () = 0 THEN 0 ELSE is_holdout END"
+_AT_ONCE = "campaign, customer_id, assigned_at"
 _CHANCE = "CASE WHEN propensity BETWEEN 1e-9 AND 1 THEN propensity END"
 _ASSIGNED = f"""
 CREATE OR REPLACE TABLE {ASSIGNMENTS} AS
 SELECT row_number() OVER (ORDER BY customer_id, assigned_at, campaign) AS subject,
-    * REPLACE ({_CHANCE} AS propensity), (assigned_at + {{horizon}} <= {{cutoff}})::BIGINT AS is_over
-FROM told WHERE assigned_at < {{cutoff}}
+    * EXCLUDE (held, treated)
+        REPLACE ({_CHANCE} AS propensity, CASE WHEN held = treated THEN held END AS is_holdout),
+    (assigned_at + {{horizon}} <= {{cutoff}})::BIGINT AS is_over
+FROM (SELECT *, max(is_holdout) OVER at_once AS held, min(is_holdout) OVER at_once AS treated
+    FROM told WHERE assigned_at < {{cutoff}}
+    WINDOW at_once AS (PARTITION BY {_AT_ONCE}))
 QUALIFY row_number() OVER (PARTITION BY campaign, customer_id
     ORDER BY assigned_at, is_holdout DESC, is_explored DESC, propensity, cost, channel, run_id) = 1
 """
@@ -63,6 +69,12 @@ class Log:
         Rows left out because they are not assigned yet.
     odd_propensities
         Rows whose propensity is no probability above 0 (from a billionth on), and so is not known.
+    unclear
+        Assignments compared with nobody: their ``is_holdout`` is not known, though that of others is.
+    both_arms
+        Assignments compared with nobody: the campaign both treated and held out the customer at once.
+    strangers, strangers_held
+        Assignments of customers whom no other source has, and those of them that were held out.
     """
 
     assignments: int
@@ -71,6 +83,10 @@ class Log:
     planned: int
     future: int
     odd_propensities: int
+    unclear: int = 0
+    both_arms: int = 0
+    strangers: int = 0
+    strangers_held: int = 0
 
 
 def assignments(
@@ -85,9 +101,10 @@ def assignments(
 
     One row per customer and campaign: ``subject`` (from 1), ``customer_id``, ``assigned_at`` (int64, us UTC),
     ``treatment`` (the intended one), ``campaign`` (a plan, or else treatment and day), ``propensity`` (of
-    what was done; null where unknown), ``is_holdout`` and ``is_explored`` (0 or 1), ``cost`` (in units of the
-    currency, null where unknown), ``channel``, ``run_id``, ``is_over`` (1 when the horizon after it ended by
-    the cutoff). Rows for whom nothing was intended are none.
+    what was done; null where unknown), ``is_holdout`` (0 or 1; null where the log does not say, or says both;
+    0 for all of a log that never says) and ``is_explored`` (0 or 1), ``cost`` (in units of the currency, null
+    where unknown), ``channel``, ``run_id``, ``is_over`` (1 when the horizon after it ended by the cutoff).
+    Rows for whom nothing was intended are none.
 
     Parameters
     ----------
@@ -111,8 +128,7 @@ def assignments(
     _fill_logged(connection, time_zone)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE told AS {_EACH_ONCE}")
     connection.execute(_ASSIGNED.format(horizon=horizon_days * DAY, cutoff=cutoff.micros))
-    _check_known(connection)
-    return _counted(connection, cutoff)
+    return replace(_counted(connection, cutoff), **_strangers(connection))
 
 
 def _counted(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Log:
@@ -121,26 +137,39 @@ def _counted(connection: duckdb.DuckDBPyConnection, cutoff: Cutoff) -> Log:
     rows, assigned = _count(connection, "told"), _count(connection, ASSIGNMENTS)
     future = _count(connection, f"told WHERE NOT {before}")
     is_odd = f"{before} AND propensity IS NOT NULL AND {_CHANCE} IS NULL"
+    unknown = f"{ASSIGNMENTS} WHERE is_holdout IS NULL"
+    at_once = f"told SEMI JOIN (FROM {unknown}) USING ({_AT_ONCE}) WHERE told.is_holdout IS NOT NULL"
+    both_arms = _count(connection, f"(SELECT DISTINCT {_AT_ONCE} FROM {at_once})")
     return Log(
         assignments=assigned,
         over=_count(connection, f"{ASSIGNMENTS} WHERE is_over = 1"),
-        repeated=rows - future - assigned,
+        repeated=rows - future - assigned - (_count(connection, at_once) - both_arms),
         planned=_count(connection, "planned_rows") + _count(connection, "logged_rows") - rows,
         future=future,
         odd_propensities=_count(connection, f"told WHERE {is_odd}"),
+        unclear=_count(connection, unknown) - both_arms,
+        both_arms=both_arms,
     )
 
 
-def _check_known(connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a log none of whose customers is known: nothing would seem to come of what was done for them."""
-    rows, first = connection.execute(f"SELECT count(*), min(customer_id) FROM {ASSIGNMENTS}").fetchall()[0]
+def _strangers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Count the assignments of customers whom no other source has.
+
+    Where that is all, it is refused: nothing would seem to come of what was done for them.
+    """
     others = [name for name in tables_in(connection) if name in TABLES and name != TREATMENTS.name]
-    met = (f"SELECT * FROM {ASSIGNMENTS} SEMI JOIN {name} USING (customer_id) LIMIT 1" for name in others)
-    if rows and others and not any(connection.execute(query).fetchall() for query in met):
+    if not others:
+        return {}
+    known = " ".join(f"ANTI JOIN {name} USING (customer_id)" for name in others)
+    strangers, held, first = connection.execute(
+        f"SELECT count(*), count(*) FILTER (is_holdout = 1), min(customer_id) FROM {ASSIGNMENTS} {known}"
+    ).fetchall()[0]
+    if strangers and strangers == _count(connection, ASSIGNMENTS):
         raise InputError(
-            f"sources.treatments: no other source has any customer of its {rows:,} assignments (the first is "
-            f"'{first}'); write customer_id alike in all, or list them in [sources.customers]"
+            f"sources.treatments: no other source has any customer of its {strangers:,} assignments (the "
+            f"first is '{first}'); write customer_id alike in all, or list them in [sources.customers]"
         )
+    return {"strangers": strangers, "strangers_held": held}
 
 
 def add_planned(
@@ -211,7 +240,7 @@ def _fill_logged(connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:
         connection,
         "logged_rows",
         f"SELECT customer_id, assigned_at, treatment, treatment || ' ' || ({day}) AS campaign, propensity, "
-        f"coalesce(is_holdout, 0) AS is_holdout, 0::BIGINT AS is_explored, cost / {SCALE}::DOUBLE AS cost, "
+        f"{_HELD} AS is_holdout, 0::BIGINT AS is_explored, cost / {SCALE}::DOUBLE AS cost, "
         f"channel, run_id FROM {TREATMENTS.name} WHERE treatment <> {literal(NOTHING)}",
     )
 

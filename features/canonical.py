@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import duckdb
 
-from features.contract import CONTRACTS, ORDERS, SCALE, Kind, Table
+from features.contract import CONTRACTS, ORDERS, SCALE, TREATMENTS, Kind, Table
 from features.parsing import LIMIT, NO, NOTHING, WHAT, YES, Cell, identifier, literal, local_day
 from features.scans import FILE, ROW, Scan
 
@@ -41,11 +41,14 @@ class Rule:
     action: str = "read as null"
 
 
-ODD = (
-    Rule("renews_at", "is not after started_at", "coalesce(renews_at <= started_at, FALSE)"),
-    Rule("fee", "is negative", "coalesce(fee < 0, FALSE)"),
-)
-"""Rules for values of a contract that are read as null."""
+ODD = {
+    CONTRACTS.name: (
+        Rule("renews_at", "is not after started_at", "coalesce(renews_at <= started_at, FALSE)"),
+        Rule("fee", "is negative", "coalesce(fee < 0, FALSE)"),
+    ),
+    TREATMENTS.name: (Rule("cost", "is negative", "coalesce(cost < 0, FALSE)"),),
+}
+"""Rules for values of a table that are read as null."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,8 @@ def canonical(
             "quantity": "CASE WHEN is_return = 1 AND net > 0 THEN -abs(quantity) ELSE quantity END",
             "is_return": "coalesce(is_return, CAST(net < 0 OR (net = 0 AND quantity < 0) AS BIGINT), 0)",
         }
-    if table is CONTRACTS:
-        values |= {rule.column: f"CASE WHEN NOT ({rule.condition}) THEN {rule.column} END" for rule in ODD}
+    for rule in ODD.get(table.name, ()):
+        values[rule.column] = f"CASE WHEN NOT ({rule.condition}) THEN {rule.column} END"
     parsed = _parsed(columns, scan)
     if table is ORDERS:
         parsed = f"SELECT *, {_net(scan)} AS net FROM ({parsed})"
@@ -216,8 +219,9 @@ def _corrections(table: Table, scan: Scan) -> tuple[Rule, ...]:
     if table is ORDERS and "is_return" in scan.cells:
         turned = "is_return = 1 AND net > 0"
         rules.append(Rule("amount", "is positive though the line is a return", turned, "sign turned"))
-    if table is CONTRACTS:
-        rules += [rule for rule in ODD if rule.column in scan.cells]
+    if table is TREATMENTS and "is_holdout" in scan.cells:
+        rules.append(Rule("is_holdout", "is missing", f"NOT {given('is_holdout')}"))
+    rules += [rule for rule in ODD.get(table.name, ()) if rule.column in scan.cells]
     return tuple(rules)
 
 

@@ -14,8 +14,8 @@ LIMIT = 90_000_000_000
 FIRST, LAST = "1900-01-01", "2200-01-01"
 """Times before the first and from the last on are mistakes or placeholders."""
 
-YES = ("1", "true", "t", "yes", "y")
-NO = ("0", "false", "f", "no", "n")
+YES = ("1", "1.0", "true", "t", "yes", "y")
+NO = ("0", "0.0", "false", "f", "no", "n")
 NOTHING = ("na", "n/a", "nan", "null", "none", "nil", "?", "-")
 """What people write among numbers where there is none."""
 

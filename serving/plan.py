@@ -41,7 +41,8 @@ from serving.store import Run, Store
 
 _MEASURED = f"""
 SELECT treatment, campaign, count(*) / sum(count(*)) OVER (PARTITION BY treatment) AS share
-FROM {ASSIGNMENTS} WHERE is_over = 1 AND is_explored = 0 AND coalesce(propensity, 0) < 1
+FROM {ASSIGNMENTS} WHERE is_over = 1 AND is_explored = 0 AND is_holdout IS NOT NULL
+    AND coalesce(propensity, 0) < 1
 GROUP BY treatment, campaign ORDER BY treatment, campaign
 """
 Progress = Callable[[str], None]

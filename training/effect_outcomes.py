@@ -30,7 +30,9 @@ MOST = 1_000_000
 """Assignments that are followed: more tell hardly more."""
 KINDS = ("value_tier", "lifecycle_stage")
 """Of the standing that effects are told by."""
-WAITING = "is_over = 0 AND is_explored = 0"
+TOLD = "is_over = 1 AND is_explored = 0 AND is_holdout IS NOT NULL"
+"""Assignments that are over and compared: none that was explored, or may have been either, as a condition."""
+WAITING = "is_over = 0 AND is_explored = 0 AND is_holdout IS NOT NULL"
 """Assignments whose outcome is not known yet, as a condition."""
 OVERTAKEN = (
     "is_over = 1 AND is_holdout = 1 AND EXISTS (SELECT 1 FROM assignments AS later "
@@ -65,7 +67,7 @@ class Followed:
     model: FeaturePlan | None = None
 
     def outcomes(self) -> pd.DataFrame:
-        """Return one row per assignment that is over and was no exploration, by its number.
+        """Return one row per assignment that is over and is compared, by its number.
 
         Of a log of more than a million the customers are drawn, by a hash of their id.
 
@@ -77,8 +79,7 @@ class Followed:
         """
         self.connection.execute(
             f"CREATE OR REPLACE TABLE {FOLLOWED} AS SELECT * EXCLUDE (is_over) FROM {ASSIGNMENTS} "
-            "WHERE is_over = 1 AND is_explored = 0 "
-            f"AND hash(customer_id) % {PLACES} < {places(self.share())}"
+            f"WHERE {TOLD} AND hash(customer_id) % {PLACES} < {places(self.share())}"
         )
         return self._with_outcomes()
 
@@ -119,7 +120,7 @@ class Followed:
 
     def share(self) -> float:
         """Return the share of the customers that are followed: those of a million assignments."""
-        counts = count_assignments(self.connection, "is_over = 1 AND is_explored = 0")
+        counts = count_assignments(self.connection, TOLD)
         return min(1.0, MOST / max(sum(counts.values()), 1))
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:

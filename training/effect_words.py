@@ -110,6 +110,7 @@ def _of_all(report: EffectReport, words: Words) -> Iterator[str]:
         yield words("treatments.drawn", share=share(report.share))
     if compared := len(report.groups):
         yield words("treatments.comparisons", count=compared, expected=decimal(LEVEL * compared))
-    for key in ("repeated", "odd_propensities"):
+    for key in ("repeated", "odd_propensities", "unclear", "both_arms", "strangers"):
         if rows := getattr(report.log, key):
-            yield words(f"treatments.{key}", rows=count(rows))
+            held = count(report.log.strangers_held)
+            yield words(f"treatments.{key}", rows=count(rows), held=held)

@@ -171,7 +171,9 @@ SELECT snapshot, customer_id, treatment, min(assigned_at - cutoff) / {DAY} AS da
     least(1 / coalesce(nullif(arg_min(propensity, assigned_at), 0), 1), $most) AS weight
 FROM {TREATMENTS.name} JOIN (VALUES {{snapshots}}) AS snapshots(snapshot, cutoff)
     ON assigned_at >= cutoff AND assigned_at < cutoff + {{horizon}} AND assigned_at < {{known_by}}
-WHERE treatment <> $nothing GROUP BY snapshot, customer_id, treatment
+WHERE treatment <> $nothing
+    AND (is_holdout IS NOT NULL OR (SELECT count(is_holdout) = 0 FROM {TREATMENTS.name}))
+GROUP BY snapshot, customer_id, treatment
 ORDER BY snapshot, treatment, customer_id
 """
 

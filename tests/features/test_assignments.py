@@ -189,3 +189,23 @@ def test_a_log_of_strangers_is_refused(connection: duckdb.DuckDBPyConnection) ->
         assignments(connection, cutoff=JULY, horizon_days=30)
     connection.execute("CREATE TABLE customers AS SELECT '0017' AS customer_id")
     assert assignments(connection, cutoff=JULY, horizon_days=30).assignments == 1
+
+
+def test_who_may_have_been_treated_or_held_out_is_counted_as_neither(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    both = given("a"), given("a", is_holdout=1), given("a", "2024-03-01T12:00:00Z")
+    log = log_of(connection, *both, given("b", is_holdout=None), given("c"), given("c", is_holdout=None))
+    assert (log.assignments, log.repeated, log.unclear, log.both_arms) == (3, 2, 1, 1)
+    assert column(connection, "is_holdout") == [None, None, 0]
+
+
+def test_a_log_that_never_says_who_was_held_out_treated_all(connection: duckdb.DuckDBPyConnection) -> None:
+    log = log_of(connection, given("a", is_holdout=None), given("b", is_holdout=None))
+    assert (log.unclear, column(connection, "is_holdout")) == (0, [0, 0])
+
+
+def test_customers_whom_no_other_source_has_are_counted(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE TABLE orders AS SELECT 'a' AS customer_id")
+    log = log_of(connection, given("a"), given("A"), given("B", is_holdout=1))
+    assert (log.assignments, log.strangers, log.strangers_held) == (3, 2, 1)

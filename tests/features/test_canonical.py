@@ -190,3 +190,19 @@ def test_the_other_tables_are_staged_alike(staged: Callable) -> None:
 def test_a_source_without_a_usable_row_is_refused(staged: Callable, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         staged(ORDERS, o_csv=text)
+
+
+def test_what_a_log_of_treatments_does_not_say_is_told(staged: Callable) -> None:
+    log = '[sources.treatments]\npath = "t.csv"\n'
+    text = (
+        "customer_id,assigned_at,treatment,is_holdout,cost\n"
+        "a,2011-01-01,call,0.0,-5\na,2011-01-02,call,,5\na,2011-01-03,call,?,\n"
+    )
+    connection, quality = staged(ORDERS + log, o_csv=ONE, t_csv=text)
+    told = connection.execute("SELECT is_holdout, cost FROM treatments ORDER BY assigned_at").fetchall()
+    assert told == [(0, None), (None, 50_000), (None, None)]
+    assert [(f.column, f.rule, f.rows, f.action) for f in quality.findings] == [
+        ("is_holdout", "is not yes or no", 1, "read as null"),
+        ("is_holdout", "is missing", 1, "read as null"),
+        ("cost", "is negative", 1, "read as null"),
+    ]

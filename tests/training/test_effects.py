@@ -17,6 +17,7 @@ from models.effects import NOBODY_HELD, NOT_OVER, TOO_FEW
 from models.policy_value import NO_OVERLAP
 from training.effect_outcomes import Followed
 from training.effect_report import EffectReport
+from training.effect_words import remarks
 from training.effects import compared, effects, log_of, measure, table_of
 from training.plan_words import told, written
 from training.report_words import Words
@@ -163,6 +164,19 @@ def test_the_same_customer_twice_in_one_campaign_changes_nothing_and_is_counted(
     once, twice = (effects(shop(log), None, None) for log in (treatments(), treatments() + again))
     pd.testing.assert_frame_equal(once.table, twice.table)
     assert twice.log.repeated == 10
+
+
+def test_what_a_log_leaves_open_changes_nothing_and_is_said(shop: Callable[..., Configuration]) -> None:
+    certain = treatments()
+    more = [row | {"customer_id": f"c{99 + place}"} for place, row in enumerate(certain[:3])]
+    doubtful = [more[0] | {"is_holdout": None}, more[1] | {"is_holdout": 1}, more[1] | {"is_holdout": 0}]
+    once, unsure = (effects(shop(log), None, None) for log in (certain, certain + doubtful))
+    pd.testing.assert_frame_equal(once.table, unsure.table)
+    assert [text[:30] for text in remarks(unsure, Words("en"))] == [
+        "1 assignments do not say wheth",
+        "1 assignments were both treate",
+        "1 assignments (0 of them held ",
+    ]
 
 
 def test_what_was_explored_is_left_out_and_what_was_planned_counts(

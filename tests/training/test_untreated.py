@@ -84,6 +84,14 @@ def test_one_remark_says_what_was_undone(taught: Any) -> None:
     assert notes == [f"treatments: {what}, so that the forecast is that without treatment; call: {share}"]
 
 
+def test_who_may_have_been_treated_or_held_out_teaches_as_it_happened(taught: Any) -> None:
+    unclear = [
+        row | {"customer_id": f"o{place}", "is_holdout": None} for place, row in enumerate(CALLED[:100])
+    ]
+    before = happened(0.6, 0.3)
+    pd.testing.assert_frame_equal(taught([*CALLED, *unclear], before)[0], taught(CALLED, before)[0])
+
+
 def test_a_treatment_without_effect_changes_nothing(taught: Any) -> None:
     told, (note,) = taught(CALLED, happened(0.5, 0.5))
     pd.testing.assert_frame_equal(told, happened(0.5, 0.5))
