@@ -33,6 +33,7 @@ class PlanReasons:
         self._words: Mapping[str, str] = TABLE["plans"][language]
         self._arms, self._playbooks = proposal.arms, proposal.playbooks
         self._expected, self._decisions = proposal.expected, proposal.decisions
+        self._gain = self._expected.gain
         losing = self._expected.losing
         self._is_losing = np.array([playbook.name in losing for playbook in self._playbooks])
         self._sources = [self._source(self._expected.trust[playbook.name]) for playbook in self._playbooks]
@@ -89,5 +90,5 @@ class PlanReasons:
             worth = float(self._decisions.worth[row])
             _, treatments = closed.get(self._arms.customer_ids[row], (NOBODY, ""))
             return {"worth": worth, "loss": abs(worth), "treatments": treatments}
-        gain = self._expected.gain[row, arm]
+        gain = self._gain[row, arm]
         return {"why": self._playbooks[arm].occasion, "gain": gain, "source": self._sources[arm]}
