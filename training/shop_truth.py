@@ -59,7 +59,7 @@ class Twins(Lives):
         coming, course = slice(today, today + self._horizon_days), self._course
         self._course = copy.copy(course)
         for name in ("speed", "risk"):
-            ahead = np.zeros_like(getattr(course, name))
+            ahead = np.zeros(getattr(course, name).shape)
             ahead[coming] = getattr(course, name)[coming]
             setattr(self._course, name, ahead)
         self._rng, self._is_twin = np.random.default_rng(seed), True
