@@ -1,19 +1,23 @@
-import fcntl
-import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from features.configuration import Configuration
+from tests.training.chromium import Browser
+from tests.training.treated_shop import TOML, orders
+from tests.training.whole_report import report
 from training.registry import Registry
+from training.report_page import page
 from training.versions import TrainingRun, Version
 
 
@@ -76,6 +80,40 @@ def workspace(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def write_shop(tmp_path: Path) -> Callable[..., Configuration]:
+    """Write a shop's log of treatments and its orders, those of `treated_shop` unless others are given."""
+
+    def write(
+        log: list[dict[str, Any]], bought: list[dict[str, Any]] | None = None, text: str = TOML
+    ) -> Configuration:
+        pd.DataFrame(orders() if bought is None else bought).to_csv(tmp_path / "orders.csv", index=False)
+        pd.DataFrame(log).to_csv(tmp_path / "treatments.csv", index=False)
+        (tmp_path / "tierwise.toml").write_text(text)
+        return Configuration.read(tmp_path / "tierwise.toml", environ={})
+
+    return write
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty DuckDB."""
+    with duckdb.connect() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def page_in() -> Callable[[str], str]:
+    """Write the page of the whole report in a language, once."""
+    return cache(lambda language: page(report(language=language)))
+
+
+@pytest.fixture(scope="session")
+def english(page_in: Callable[[str], str]) -> str:
+    """The page of the whole report in English."""
+    return page_in("en")
+
+
+@pytest.fixture
 def no_window() -> Iterator[None]:
     """Draw without a window, and let go of what was drawn."""
     backend = mpl.get_backend()
@@ -85,10 +123,6 @@ def no_window() -> Iterator[None]:
     plt.switch_backend(backend)
 
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-quic"),
-    *("--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe"),
-)
 HELD = """
 [...document.querySelectorAll("svg, table, p, h1, h2, h3, dl, nav")]
   .filter(one => {
@@ -105,78 +139,6 @@ OVERLAPPING = """
   }).map(two => [one.outerHTML.slice(0, 90), two.outerHTML.slice(0, 90)]))
 """
 """What lies on each other of what should stand below or beside each other."""
-
-
-class Browser:
-    """A Chromium without a window, spoken to in its DevTools protocol over a pipe."""
-
-    def __init__(self, program: str, profile: Path) -> None:
-        hears, self._mouth = os.pipe()
-        self._ear, says = os.pipe()
-        # It listens at 3 and answers at 4; copies far above cannot be in each other's way.
-        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (hears, says)]
-        command = ["/bin/bash", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "bash", program, *FLAGS]
-        self._process = subprocess.Popen(  # noqa: S603
-            [*command, f"--user-data-dir={profile}"], pass_fds=ends, stderr=subprocess.DEVNULL
-        )
-        for end in (hears, says, *ends):
-            os.close(end)
-        self._heard, self._calls, self._session = b"", 0, ""
-        self._events: list[dict[str, Any]] = []
-        tab = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
-
-    def open(self, page: Path, *, width: int, scheme: str = "light", media: str = "screen") -> None:
-        """Show a page in a window of a width, light or dark, or as printed, and wait until it is there."""
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False
-        )
-        dark_or_light = {"name": "prefers-color-scheme", "value": scheme}
-        self.call("Emulation.setEmulatedMedia", media=media, features=[dark_or_light])
-        self._events.clear()
-        self.call("Page.navigate", url=page.as_uri())
-        while not self.told("Page.loadEventFired"):
-            self._events.append(self._listen())
-
-    def told(self, *methods: str) -> list[dict[str, Any]]:
-        """Return what the page shown brought about."""
-        return [event["params"] for event in self._events if event["method"] in methods]
-
-    def value(self, script: str) -> Any:
-        """Return the value of an expression in the page."""
-        return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"]["value"]
-
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Call a method of the protocol, of the tab once there is one."""
-        self._calls += 1
-        message: dict[str, Any] = {"id": self._calls, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._mouth, json.dumps(message).encode() + b"\0")
-        while (answer := self._listen()).get("id") != self._calls:
-            self._events.append(answer)
-        assert "error" not in answer, answer
-        result: dict[str, Any] = answer["result"]
-        return result
-
-    def close(self) -> None:
-        """End the browser."""
-        self._session = ""
-        self.call("Browser.close")
-        self._process.wait()
-        os.close(self._mouth)
-        os.close(self._ear)
-
-    def _listen(self) -> dict[str, Any]:
-        while b"\0" not in self._heard:
-            part = os.read(self._ear, 1 << 16)
-            assert part, "the browser is gone"
-            self._heard += part
-        message, _, self._heard = self._heard.partition(b"\0")
-        event: dict[str, Any] = json.loads(message)
-        return event
 
 
 @pytest.fixture(scope="session")
