@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from models.standing import quantile_grid
 from models.tree_forecaster import TreeForecaster
 from serving.scoring import ScoringJob
 from serving.store import Store
+from tests.serving.desk import Desk
 from training.golden import with_golden_histories
 from training.history import History
 from training.shop import Shop, simulate_shop
@@ -53,6 +55,13 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return str(request.getfixturevalue("new_postgres")())
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """An empty store, on each kind of database."""
+    with Store.open(url) as opened:
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,8 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def served_shop(made_once: Callable[..., Path]) -> ServedShop:
-    """A small shop, its model, and its scores of the last day."""
+def new_served_shop(made_once: Callable[..., Path]) -> Callable[[], ServedShop]:
+    """Give a copy of a small shop, its model, and its scores of the last day."""
     shop = simulate_shop(customers=120, days=500, seed=3)
     as_of = shop.end.to_pydatetime()
 
@@ -101,7 +110,29 @@ def served_shop(made_once: Callable[..., Path]) -> ServedShop:
         with Store.open(folder / "store.db") as store:
             ScoringJob(configuration, bundle, "7", store).run(as_of=as_of)
 
-    return ServedShop(made_once("served_shop", make), shop, as_of)
+    return lambda: ServedShop(made_once("served_shop", make), shop, as_of)
+
+
+@pytest.fixture(scope="session")
+def served_shop(new_served_shop: Callable[[], ServedShop]) -> ServedShop:
+    """A small shop, its model, and its scores of the last day."""
+    return new_served_shop()
+
+
+@pytest.fixture(scope="session")
+def desk(new_served_shop: Callable[[], ServedShop]) -> Iterator[Desk]:
+    """A desk for all tests, of which each makes plans of its own."""
+    served = new_served_shop()
+    with closing(Desk(served.folder, served.as_of)) as made:
+        yield made
+
+
+@pytest.fixture
+def own_desk(new_served_shop: Callable[[], ServedShop]) -> Iterator[Desk]:
+    """A desk of the test's own, at which it may score other days."""
+    served = new_served_shop()
+    with closing(Desk(served.folder, served.as_of)) as made:
+        yield made
 
 
 def _trained(configuration: Configuration, as_of: datetime) -> Bundle:

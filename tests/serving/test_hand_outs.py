@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from serving.database import StoreError
 from serving.hand_outs import LISTING, file_names, hand_out, write_hand_outs
 from serving.plans import ROWS, Plan
 from serving.store import Store
+from tests.serving.desk import CALL, MAIL, Desk
 from tests.serving.runs import NIGHT, a_run
 
 TEXTS = {"call": "Call.", "mail": "Write."}
@@ -143,3 +145,15 @@ def test_a_plan_that_was_replaced_meanwhile_is_not_handed_out(store: Store, tmp_
         hand_out(store.plans, plan, out=out, workspace=tmp_path)
     assert not out.exists()
     assert all((tmp_path / file).exists() for file in files)
+
+
+def test_hand_outs_list_whom_to_treat_and_never_the_held_out(desk: Desk, tmp_path: Path) -> None:
+    plan, rows = desk.plan(CALL, MAIL, "[plan]\nholdout = 0.3\n")
+    written = write_hand_outs(plan, desk.store.plans.rows(plan.plan_id), tmp_path)
+    folder = tmp_path / "plans" / f"{plan.as_of:%Y-%m-%d}"
+    phone = pd.read_csv(folder / "phone.csv")
+    assert phone.columns.tolist() == ["customer_id", "treatment", "due_from", "due_to", "text"]
+    assert set(phone["text"]) == {"Call, and listen."}
+    listed = rows.loc[pd.concat([phone, pd.read_csv(folder / "email.csv")])["customer_id"]]
+    assert not listed["is_holdout"].any()
+    assert sum(written.values()) == len(listed)

@@ -1,12 +1,18 @@
 import io
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from features.treatment_settings import NOTHING
-from serving.plan_file import shown
+from serving.plan_file import COLUMNS, shown, write_plan
 from serving.plans import AMOUNTS, Plan
+from tests.serving.desk import CALL, MAIL, Desk
 from tests.serving.runs import NIGHT
 
 
@@ -38,3 +44,35 @@ def test_each_limit_is_told_with_its_use() -> None:
 
 def test_a_plan_without_limits_tells_none() -> None:
     assert "limit" not in told({})
+
+
+def test_the_file_has_the_columns_that_are_promised(desk: Desk, tmp_path: Path) -> None:
+    plan, _ = desk.plan(CALL, MAIL)
+    write_plan(plan, desk.store.plans.rows(plan.plan_id), tmp_path / "plan.parquet")
+    written = pq.read_table(tmp_path / "plan.parquet")
+    assert tuple(written.column_names) == COLUMNS
+    assert written.schema.field("as_of").type == pa.timestamp("us", "UTC")
+    assert set(written["plan_id"].to_pylist()) == {plan.plan_id}
+
+
+def test_the_text_tells_each_customer_s_own_facts(desk: Desk, tmp_path: Path) -> None:
+    plan, rows = desk.plan(CALL.replace("Call, and listen.", "{orders_all} orders: call by {due_to}."), MAIL)
+    write_plan(plan, desk.store.plans.rows(plan.plan_id), tmp_path / "plan.parquet")
+    texts = pd.read_parquet(tmp_path / "plan.parquet").groupby("treatment")["text"]
+    last = desk.as_of.date() + timedelta(days=13)
+    assert texts.get_group("call").str.fullmatch(rf"\d+ orders: call by {last}\.").all()
+    assert len(set(texts.get_group("call"))) > 1
+    assert (texts.get_group("mail").nunique(), texts.get_group("nothing").count()) == (1, 0)
+    assert rows.loc[rows["treatment"] != "call", "text"].isna().all()
+
+
+def test_the_terminal_tells_each_treatment_and_all_together(desk: Desk) -> None:
+    plan, rows = desk.plan(CALL, MAIL, "[plan]\nholdout = 0.3\n")
+    table = shown(plan, desk.store.plans.totals(plan.plan_id), currency="EUR")[0]
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert cells["treatment"] == ["call", "mail", "together", "nothing"]
+    assert cells["measured"] == ["0%", "0%", "", ""]
+    done = rows[(rows["treatment"] != "nothing") & ~rows["is_holdout"]]
+    assert cells["customers"][2:] == [f"{len(done):,}", f"{(rows['treatment'] == 'nothing').sum():,}"]
+    assert cells["held out"][2] == f"{rows['is_holdout'].sum():,}"
+    assert cells["cost (EUR)"][2] == f"{done['expected_cost'].sum():,.0f}"

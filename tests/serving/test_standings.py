@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -12,12 +11,6 @@ from tests.serving.runs import a_run
 
 MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with Store.open(url) as opened:
-        yield opened
 
 
 def publish(store: Store, week: int, *moves: tuple[str | None, ...], again: str = "") -> None:

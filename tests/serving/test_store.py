@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -8,56 +8,12 @@ import pytest
 
 from serving.database import StoreError
 from serving.store import CHUNK_ROWS, Store
-from tests.serving.runs import NIGHT, a_run
-
-REASONS = '{"churn_risk":[["customer_name",0,0.5,"Ada, \\"the first\\""]]}'
-ADA = {
-    "customer_id": "Ada",
-    "churn_risk": 0.25,
-    "churn_risk_percentile": 50.0,
-    "expected_orders": 1.5,
-    "expected_value": 0.1 + 0.2,
-    "value_low": 0.0,
-    "value_high": 1.0,
-    "clv": 1e-300,
-    "historic_value": 1e15 + 0.125,
-    "next_order_date": date(2024, 2, 29),
-    "potential_score": 99.5,
-    "value_tier": "high",
-    "loyalty_tier": "loyal",
-    "lifecycle_stage": "established",
-    "is_base_customer": True,
-    "need": "service",
-    "main_category": "teapots",
-    "frequency_band": "high",
-    "monetary_band": "medium",
-    "previous_value_tier": "ordinary",
-    "tier_changed_at": datetime(2024, 2, 1, 5, 6, 7, 8, tzinfo=UTC),
-    "transition_reason": None,
-    "confidence": "A",
-    "reasons": REASONS,
-}
-BOB = dict.fromkeys(ADA) | {"customer_id": 'Bob, "the\nbuilder" 陳', "churn_risk": 1.0}
-FACTS = {"churn_risk": [0.25, 1.0], "shop": "Köln"}
-
-
-def rows(*customers: dict[str, object]) -> pa.Table:
-    return pa.Table.from_pylist(list(customers))
-
-
-def publish(store: Store, run_id: str = "first", *, as_of: datetime = NIGHT, **ada: object) -> None:
-    store.publish(a_run(run_id, as_of=as_of), [rows(ADA | ada, BOB)], facts=FACTS)
+from tests.serving.runs import ADA, BOB, FACTS, NIGHT, REASONS, a_run, publish, rows
 
 
 def risk_of_ada(store: Store) -> float | None:
     row = store.customer("Ada")
     return None if row is None else row["churn_risk"]
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with Store.open(url) as opened:
-        yield opened
 
 
 def test_an_empty_store_knows_nothing(store: Store) -> None:
@@ -119,13 +75,6 @@ def test_a_customer_is_a_row_of_the_output_table_in_its_order(store: Store) -> N
     ]
     assert store.customer(BOB["customer_id"])["clv"] is None
     assert store.customer("Eve") is None
-
-
-def test_times_of_any_zone_are_one_instant_and_read_in_utc(store: Store) -> None:
-    publish(store, as_of=NIGHT.replace(microsecond=5).astimezone(timezone(timedelta(hours=8))))
-    assert store.latest().as_of == NIGHT.replace(microsecond=5)
-    assert store.latest().as_of.utcoffset() == timedelta(0)
-    assert store.latest(before=NIGHT.replace(microsecond=5)) is None
 
 
 def test_publishing_a_run_again_changes_nothing(store: Store) -> None:
@@ -261,11 +210,6 @@ def test_numbers_that_are_none_are_refused(store: Store, number: float) -> None:
     with pytest.raises(Exception, match="JSON compliant"):
         store.publish(a_run(), [rows(ADA, BOB)], facts={"grid": [number]})
     assert store.latest() is None
-
-
-def test_a_time_without_a_zone_is_refused(store: Store) -> None:
-    with pytest.raises(Exception, match="a time without a zone"):
-        publish(store, as_of=NIGHT.replace(tzinfo=None))
 
 
 def test_pruning_removes_old_scores_but_no_run(store: Store) -> None:
