@@ -181,7 +181,8 @@ def drawn(seed: int, *, is_money: bool, differs: float) -> tuple[bool, bool, boo
 def tierwise(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> Effects:
     """Learn as Tierwise does."""
     arms = int(arm.max()) + 1
-    return UpliftLearner().fit(features, visit, arm, np.full((len(arm), arms), 1.0 / arms)).effect
+    learner = UpliftLearner().fit(features, visit, arm, np.full((len(arm), arms), 1.0 / arms))
+    return lambda asked: learner.told(asked).effect
 
 
 def together(features: pd.DataFrame, visit: np.ndarray, arm: np.ndarray) -> Effects:

@@ -16,6 +16,7 @@ from models.effects import Effect
 from models.likelihood import Vector
 from models.playbooks import Playbook
 from models.relaxation import NO_ARM, Limit
+from models.uplift import Uplift
 
 BUDGET = "budget"
 LOSS = float(norm.ppf(0.975))
@@ -122,7 +123,7 @@ def expect(
     arms: Arms,
     playbooks: Sequence[Playbook],
     effects: Mapping[str, Effect],
-    uplifts: Mapping[str, Vector],
+    uplifts: Mapping[str, Uplift],
     pasts: Mapping[str, Past],
 ) -> Expectations:
     """Say what each open treatment is expected to cost and to add.
@@ -132,7 +133,7 @@ def expect(
     effects
         What was measured, by treatment.
     uplifts
-        By treatment the measured effect on every customer, of shape (n,), where it differs beyond noise.
+        By treatment what was learnt of every customer, where its effect differs beyond noise.
     pasts
         By treatment what was assumed of those that it was measured on, as far as that is known.
     """
@@ -146,7 +147,7 @@ def expect(
             arms.effect[rows, at],
             arms.value[rows],
             measured,
-            None if uplift is None else uplift[rows],
+            None if uplift is None else uplift.of(rows),
             past=pasts.get(playbook.name),
         )
         effect[rows, at], sd[rows, at] = belief.mean, belief.sd
@@ -160,12 +161,12 @@ def expect(
 
 
 def _believed(
-    assumed: Vector, value: Vector, measured: Effect | None, uplift: Vector | None, *, past: Past | None
+    assumed: Vector, value: Vector, measured: Effect | None, uplift: Uplift | None, *, past: Past | None
 ) -> Belief:
     """Correct what is assumed of customers, NaN where nothing is, by what was measured.
 
     Of whom nothing is assumed the average of the others is. What was measured is carried over to these
-    customers; where effects were measured to differ, their own average is known.
+    customers; where effects were measured to differ, each one's own, from what customers alike brought.
     """
     if measured is None or measured.reason is not None or not len(assumed):
         return believed(assumed)
@@ -174,7 +175,9 @@ def _believed(
     if uplift is None:
         times = carried(assumed, value, past=past, held=measured.value_held)
         return believed(assumed, average=times * measured.value, error=times * measured.value_se)
-    return believed(assumed, average=float(uplift.mean()), error=measured.value_se, uplift=uplift)
+    times = carried(assumed, value, past=None, held=float(uplift.untreated.mean()))
+    effect = times * uplift.effect[:, 0]
+    return believed(assumed, average=float(effect.mean()), error=times * measured.value_se, uplift=effect)
 
 
 def decide(

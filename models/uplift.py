@@ -5,7 +5,7 @@ causalml 21, for a hundred lines of scores. What decides here, asking first whet
 shrinking them by what they told of unseen outcomes, would have to stand around either all the same.
 """
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,25 @@ FARTHEST = 5.0
 """Standard deviations beyond which an expected outcome counts as no farther."""
 AT_ONCE = 100_000
 """Rows whose effects are told at a time, as many as memory likes."""
+
+
+class Uplift(NamedTuple):
+    """What is expected of n customers, in units of the outcome.
+
+    Attributes
+    ----------
+    effect
+        What each arm adds to nothing, of shape (n, k).
+    untreated
+        The outcome under nothing, by those learnt from, of shape (n,).
+    """
+
+    effect: Vector
+    untreated: Vector
+
+    def of(self, rows: NDArray[np.int64]) -> "Uplift":
+        """Return that of some customers."""
+        return Uplift(self.effect[rows], self.untreated[rows])
 
 
 class UpliftLearner:
@@ -96,16 +115,18 @@ class UpliftLearner:
         self.differs_ = tuple(each.differs_ for each in self.differences_)
         return self
 
-    def effect(self, features: pd.DataFrame) -> Vector:
-        """Return what each arm is expected to add to nothing, of shape (n, k), in units of the outcome."""
+    def told(self, features: pd.DataFrame) -> Uplift:
+        """Tell of customers what each arm adds, and what they bring under nothing."""
         starts = range(0, max(len(features), 1), AT_ONCE)
-        return np.concatenate([self._effect(features.iloc[start : start + AT_ONCE]) for start in starts])
+        parts = [self._told(features.iloc[start : start + AT_ONCE]) for start in starts]
+        return Uplift(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
-    def _effect(self, features: pd.DataFrame) -> Vector:
+    def _told(self, features: pd.DataFrame) -> Uplift:
         inputs = self._inputs(features[self.names_])
-        inputs = self._beside(inputs, self.outcome_.untreated(inputs))
+        untreated = self.outcome_.untreated(inputs)
+        inputs = self._beside(inputs, untreated)
         differences = [each.predict(inputs) for each in self.differences_]
-        return np.asarray(self.average_ + np.stack(differences, axis=1))
+        return Uplift(np.asarray(self.average_ + np.stack(differences, axis=1)), untreated)
 
     def _inputs(self, features: pd.DataFrame) -> Inputs:
         matrix = features.to_numpy(dtype=float)

@@ -27,11 +27,11 @@ from models.beliefs import Past
 from models.bundle import Bundle, as_json
 from models.contact_rules import ContactRules, open_arms
 from models.effects import Effect
-from models.likelihood import Vector
 from models.placement import Placement
 from models.planning import Proposal, decide, expect
 from models.playbooks import Playbook, left_out, playbooks
 from models.subjects import TABLE
+from models.uplift import Uplift
 from serving.feature_rows import make_features
 from serving.plan_rows import PlanRows, summary
 from serving.plan_subjects import make_plan_subjects
@@ -251,7 +251,7 @@ class PlanJob:
 
     def _uplifts(
         self, connection: duckdb.DuckDBPyConnection, effects: Mapping[str, Effect]
-    ) -> dict[str, Vector]:
+    ) -> dict[str, Uplift]:
         """Tell by treatment its effect on every customer, where that differs beyond noise."""
         learners = {name: effect.uplift for name, effect in effects.items() if effect.uplift is not None}
         if not learners:
@@ -259,7 +259,7 @@ class PlanJob:
         features = connection.execute(
             f"SELECT features.* FROM {TABLE} LEFT JOIN features USING (customer_id) ORDER BY customer_id"
         ).df()
-        return {name: learner.effect(features)[:, 0] for name, learner in learners.items()}
+        return {name: learner.told(features) for name, learner in learners.items()}
 
     def _pasts(self, connection: duckdb.DuckDBPyConnection, books: Sequence[Playbook]) -> dict[str, Past]:
         """Tell by treatment what plans assumed, in the same words, of whom its effect was measured on."""

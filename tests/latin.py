@@ -2,7 +2,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
-TERMS = ("tierwise effects", "LightGBM", "Pareto/NBD", "BG/NBD")
+TERMS = ("tierwise effects", "tierwise plan", "LightGBM", "Pareto/NBD", "BG/NBD")
 """What no language translates."""
 _NOT_SAID = re.compile("<style.*?</style>|<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL)
 _RUN = re.compile(r"[A-Za-z][\w./-]*(?:[ ,;:()]+[A-Za-z][\w./-]*)+")

@@ -13,6 +13,7 @@ from models.effects import Effect
 from models.plan_reasons import CLOSES, PlanReasons
 from models.planning import Decisions, Expectations, Proposal, decide, expect
 from models.playbooks import Playbook, playbooks
+from models.uplift import Uplift
 from models.wording import TABLE
 
 CALL = {"name": "call", "purpose": "care", "channels": ("phone",), "when": "clv > 0", "cost": 4.0}
@@ -192,8 +193,16 @@ def test_what_is_explored_is_paid_for_though_nothing_is_known_of_its_effect() ->
 
 def test_where_effects_differ_the_average_is_that_of_whom_it_is_open_to() -> None:
     measured = {"call": Effect(value=6.0, value_se=1e-6)}
-    expected = expect(arms([[2.0], [2.0]]), books(CALL), measured, {"call": np.array([1.0, 3.0])}, {})
+    uplifts = {"call": Uplift(np.array([[1.0], [3.0]]), untreated=np.full(2, 100.0))}
+    expected = expect(arms([[2.0], [2.0]], value=100.0), books(CALL), measured, uplifts, {})
     assert expected.effect[:, 0].tolist() == pytest.approx([1, 3], rel=0.01)
+
+
+def test_where_less_is_expected_than_customers_alike_brought_their_effects_are_less_too() -> None:
+    measured = {"call": Effect(value=6.0, value_se=1e-6)}
+    uplifts = {"call": Uplift(np.array([[1.0], [3.0]]), untreated=np.array([100.0, 300.0]))}
+    expected = expect(arms([[2.0], [2.0]], value=100.0), books(CALL), measured, uplifts, {})
+    assert expected.effect[:, 0].tolist() == pytest.approx([0.5, 1.5], rel=0.01)
 
 
 def test_a_log_that_tells_nothing_corrects_nothing() -> None:

@@ -37,7 +37,7 @@ def learn(drawn: Log, *, seed: int = 0) -> UpliftLearner:
 def test_an_effect_that_differs_is_found_where_it_does_and_another_is_the_same_for_all() -> None:
     drawn = log()
     learner = learn(drawn)
-    effect = learner.effect(drawn.features)
+    effect = learner.told(drawn.features).effect
     assert [each.is_worth_acting_on for each in learner.differs_] == [True, False]
     assert np.abs(effect[:, 0] - drawn.effect[:, 0]).mean() < 0.05
     assert (effect[:, 1] == learner.average_[1]).all()
@@ -46,7 +46,7 @@ def test_an_effect_that_differs_is_found_where_it_does_and_another_is_the_same_f
 
 def test_the_same_seed_learns_the_same() -> None:
     drawn = log(rows=1_500)
-    np.testing.assert_array_equal(*(learn(drawn, seed=7).effect(drawn.features) for _ in range(2)))
+    np.testing.assert_array_equal(*(learn(drawn, seed=7).told(drawn.features).effect for _ in range(2)))
 
 
 def test_chances_of_what_was_done_say_as_much_as_those_of_every_arm() -> None:
@@ -114,11 +114,13 @@ def test_where_nothing_ever_differs_the_effect_is_nought(value: float) -> None:
     drawn = log(rows=1_000)
     features = drawn.features.assign(never=np.nan, always=1.0)
     learner = learn(drawn._replace(features=features, outcome=np.full(1_000, value)))
-    assert learner.effect(features) == pytest.approx(np.zeros((1_000, 2)), abs=1e-9)
+    assert learner.told(features).effect == pytest.approx(np.zeros((1_000, 2)), abs=1e-9)
     assert not any(each.is_worth_acting_on for each in learner.differs_)
 
 
 def test_columns_are_found_by_their_names() -> None:
     drawn = log(rows=3_000)
     learner = learn(drawn)
-    np.testing.assert_array_equal(learner.effect(drawn.features[["b", "a"]]), learner.effect(drawn.features))
+    np.testing.assert_array_equal(
+        learner.told(drawn.features[["b", "a"]]).effect, learner.told(drawn.features).effect
+    )

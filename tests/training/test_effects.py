@@ -155,7 +155,7 @@ def test_where_an_effect_differs_by_what_was_known_it_is_learnt_who_has_it(
     assert effect.value == pytest.approx(25.0, abs=1.0)
     assert effect.uplift is not None
     features = Followed(connection, configuration, JULY).features(pd.DataFrame({"subject": range(1, 601)}))
-    of_spenders = effect.uplift.effect(features)[:, 0][(features["spend_all"] == 100).to_numpy()]
+    of_spenders = effect.uplift.told(features).effect[:, 0][(features["spend_all"] == 100).to_numpy()]
     assert of_spenders.mean() == pytest.approx(50.0, abs=8.0)
 
 
