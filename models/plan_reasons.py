@@ -1,6 +1,7 @@
 """Why each customer gets a treatment, or nothing, in words."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,14 @@ class PlanReasons:
 
     Parameters
     ----------
+    closed
+        By customer_id the first rule of `CLOSES` that closes treatments, and the names of these.
     language
         One of `models.wording.LANGUAGES`.
     """
 
-    def __init__(self, proposal: Proposal, *, language: str) -> None:
+    def __init__(self, proposal: Proposal, closed: Mapping[str, tuple[str, str]], *, language: str) -> None:
+        self._closed = closed
         self._words: Mapping[str, str] = TABLE["plans"][language]
         self._arms, self._playbooks = proposal.arms, proposal.playbooks
         self._expected, self._decisions = proposal.expected, proposal.decisions
@@ -38,29 +42,18 @@ class PlanReasons:
         self._is_losing = np.array([playbook.name in losing for playbook in self._playbooks])
         self._sources = [self._source(self._expected.trust[playbook.name]) for playbook in self._playbooks]
 
-    def told(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
-        """Say why of everybody.
-
-        Parameters
-        ----------
-        closed
-            By customer_id the first rule of `CLOSES` that closes treatments, and the names of these.
-
-        Returns
-        -------
-        One sentence per customer, of shape (n,).
-        """
+    def told(self) -> NDArray[np.object_]:
+        """Say why of everybody: one sentence per customer, of shape (n,)."""
         sentences = np.empty(len(self._arms.customer_ids), dtype=object)
         sentences[:] = [
-            self._words[rule].format(**self._figures(row, arm, closed))
-            for row, (arm, rule) in enumerate(
-                zip(self._decisions.arm.tolist(), self.rules(closed), strict=True)
-            )
+            self._words[rule].format(**self._figures(row, arm))
+            for row, (arm, rule) in enumerate(zip(self._decisions.arm.tolist(), self.rules, strict=True))
         ]
         return sentences
 
-    def rules(self, closed: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
-        """Name what decided about everybody: the key of their sentence, of shape (n,)."""
+    @cached_property
+    def rules(self) -> NDArray[np.object_]:
+        """What decided about everybody: the key of their sentence, of shape (n,)."""
         decisions, worth = self._decisions, self._decisions.worth
         is_treated, is_open = decisions.arm != NO_ARM, self._arms.is_open
         decided = {
@@ -76,7 +69,7 @@ class PlanReasons:
         first = np.select(list(decided.values()), range(len(decided)), len(decided))
         rules: NDArray[np.object_] = np.array([*decided, NOBODY], dtype=object)[first]
         for row in np.flatnonzero(first == len(decided)):
-            rules[row], _ = closed.get(self._arms.customer_ids[row], (NOBODY, ""))
+            rules[row], _ = self._closed.get(self._arms.customer_ids[row], (NOBODY, ""))
         return rules
 
     def _source(self, trust: float) -> str:
@@ -84,11 +77,11 @@ class PlanReasons:
             return self._words["assumed"]
         return self._words["measured"] if trust > MOSTLY else self._words["mixed"].format(trust=trust)
 
-    def _figures(self, row: int, arm: int, closed: Mapping[str, tuple[str, str]]) -> dict[str, object]:
+    def _figures(self, row: int, arm: int) -> dict[str, object]:
         """Return what a sentence may tell of a customer."""
         if arm == NO_ARM:
             worth = float(self._decisions.worth[row])
-            _, treatments = closed.get(self._arms.customer_ids[row], (NOBODY, ""))
+            _, treatments = self._closed.get(self._arms.customer_ids[row], (NOBODY, ""))
             return {"worth": worth, "loss": abs(worth), "treatments": treatments}
         gain = self._gain[row, arm]
         return {"why": self._playbooks[arm].occasion, "gain": gain, "source": self._sources[arm]}

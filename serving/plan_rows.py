@@ -87,15 +87,15 @@ class PlanRows:
             "candidates": self._candidates(),
             "product_id": self._products(),
             "text": self._texts(names[chosen]),
-            "reason": self._reasons.told(self._closed),
+            "reason": self._reasons.told(),
         }
         arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in ROWS]
         return pa.table(arrays, schema=ROWS)
 
     def left_alone(self) -> dict[str, int]:
         """Count who gets nothing, by what decided (`models.plan_reasons`), the commonest first."""
-        rules = self._reasons.rules(self._closed)
-        return dict(Counter(rules[self._chosen == NO_ARM].tolist()).most_common())
+        rules = self._reasons.rules[self._chosen == NO_ARM]
+        return dict(Counter(rules.tolist()).most_common())
 
     @property
     def _chosen(self) -> NDArray[np.int64]:
@@ -138,7 +138,7 @@ class PlanRows:
 
     @cached_property
     def _reasons(self) -> PlanReasons:
-        return PlanReasons(self.proposal, language=self.language)
+        return PlanReasons(self.proposal, self._closed, language=self.language)
 
     @cached_property
     def _closed(self) -> dict[str, tuple[str, str]]:

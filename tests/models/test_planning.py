@@ -144,7 +144,8 @@ def test_what_was_measured_not_to_pay_is_planned_no_more() -> None:
     expected, done = plan(arms([[10.0]] * 40), books(CALL), measured, explore=0.5)
     assert expected.losing == ("call",)
     assert (done.arm == -1).all()
-    told = PlanReasons(Proposal(books(CALL), arms([[10.0]] * 40), expected, done), language="en").told({})
+    proposal = Proposal(books(CALL), arms([[10.0]] * 40), expected, done)
+    told = PlanReasons(proposal, {}, language="en").told()
     assert set(told) == {"what is open does not pay, as its outcomes show"}
 
 
@@ -227,7 +228,7 @@ def test_everybody_is_told_why(effect: list[float | None], settings: dict[str, A
     opened, read = arms([effect] * 20), books(CALL)
     expected, done = plan(opened, read, **settings)
     rules = dict.fromkeys(opened.customer_ids, ("opted_out", "call"))
-    sentences = PlanReasons(Proposal(read, opened, expected, done), language="en").told(rules)
+    sentences = PlanReasons(Proposal(read, opened, expected, done), rules, language="en").told()
     assert any(told in sentence for sentence in sentences)
 
 
@@ -241,7 +242,7 @@ def test_everybody_is_told_why(effect: list[float | None], settings: dict[str, A
 def test_the_words_of_a_treatment_stand_for_its_condition(language: str, told: str) -> None:
     opened, read = arms([[10.0]]), books(CALL | {"why": "a good customer"})
     expected, done = plan(opened, read)
-    assert PlanReasons(Proposal(read, opened, expected, done), language=language).told({}) == [told]
+    assert PlanReasons(Proposal(read, opened, expected, done), {}, language=language).told() == [told]
 
 
 def test_every_rule_has_its_turn_and_its_words() -> None:
