@@ -137,15 +137,18 @@ def policy_table(
 def _rows(log: pd.DataFrame, before: Sequence[str]) -> Iterator[dict[str, Any]]:
     if log.empty:
         return
-    judged = Assigned(log[~_unknown(log) & (log["propensity"] < 1)], before)
-    yield _made(log, before)
+    judged = _judged(log, before)
+    yield _made(log, judged)
     if judged.held.any() and not (pays := judged.pays()).all():
         yield {"rule": WHAT_PAYS, "treatment": None, "run_id": None} | _gained(
             judged, pays != judged.held, ~judged.held
         )
     if log.groupby("run_id", dropna=False).ngroups > 1:
         for run, part in log.groupby("run_id"):
-            yield _made(part, before) | {"run_id": run, "began": int(part["assigned_at"].min())}
+            yield _made(part, _judged(part, before)) | {
+                "run_id": run,
+                "began": int(part["assigned_at"].min()),
+            }
 
 
 def _of_everybody(drawn: pd.DataFrame, before: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -161,8 +164,11 @@ def _of_everybody(drawn: pd.DataFrame, before: Sequence[str]) -> Iterator[dict[s
         yield row | {"left_out": 0} | (refused or _gained(rows, gets, made))
 
 
-def _made(log: pd.DataFrame, before: Sequence[str]) -> dict[str, Any]:
-    judged = Assigned(log[~_unknown(log) & (log["propensity"] < 1)], before)
+def _judged(log: pd.DataFrame, before: Sequence[str]) -> Assigned:
+    return Assigned(log[~_unknown(log) & (log["propensity"] < 1)], before)
+
+
+def _made(log: pd.DataFrame, judged: Assigned) -> dict[str, Any]:
     row = {"rule": AS_MADE, "treatment": None, "run_id": None, "assignments": len(judged.rows)}
     row |= {"left_out": len(log) - len(judged.rows)}
     if not judged.held.any():
