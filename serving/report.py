@@ -23,7 +23,7 @@ def on_record(store: Store) -> dict[str, Any]:
     and whose scores are kept, ``judged_as_of``, and ``judged``, the churn risk by customer_id; and the latest
     ``plan`` (null without one): ``plan_id``, ``run_id``, ``as_of``, ``totals`` (as of `Plans.totals`), by
     treatment the ``trust`` in what was measured, whether the treatments are the shipped ones, ``is_shipped``,
-    and, null in a plan of an older version, ``left_alone`` and ``limits`` (as of `serving.plan_rows`).
+    ``left_alone`` and ``limits`` (as of `serving.plan_rows`; in a plan of an older version false and null).
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _planned(store: Store) -> dict[str, Any] | None:
         "as_of": plan.as_of,
         "totals": store.plans.totals(plan.plan_id),
         "trust": {name: each["trust"] for name, each in plan.facts["treatments"].items()},
-        "is_shipped": plan.facts["is_shipped"],
+        "is_shipped": plan.facts.get("is_shipped", False),
         "left_alone": plan.facts.get("left_alone"),
         "limits": plan.facts.get("limits"),
     }
